@@ -1,0 +1,1 @@
+"""Lictor: a server for Prefect 3 flows."""
