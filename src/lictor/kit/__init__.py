@@ -1,0 +1,1 @@
+"""Leaves that everything may import: time, ids, names, errors. No I/O."""
