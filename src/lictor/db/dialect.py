@@ -1,0 +1,144 @@
+"""Everything in SQL text that differs between SQLite and PostgreSQL, by name.
+
+A statement is written once with ``:name`` parameters and ``{fragment:arguments}``; a dialect turns it into the text
+that its driver takes. Keep this list short: a difference that only one statement needs belongs in that statement.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+Fragment = Callable[..., str]
+
+_FRAGMENT = re.compile(r"\{([a-z_]+)(?::([^{}]*))?\}")
+_PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """Driver-ready text, the parameters it names, and those of them that are lists of scalars rather than JSON."""
+
+    text: str
+    parameters: frozenset[str]
+    lists: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One database's spelling of the fragments and of a parameter."""
+
+    name: str
+    fragments: dict[str, Fragment]
+    parameter: Callable[[str], str]
+    escape_percent: bool = False
+    list_fragments: frozenset[str] = field(default=frozenset({"in", "not_in", "has_all", "has_any"}))
+
+    def compile(self, text: str) -> Compiled:
+        """Expand fragments and spell parameters. Raises KeyError for a fragment that does not exist."""
+        lists: set[str] = set()
+        names: set[str] = set()
+
+        def expand(match: re.Match[str]) -> str:
+            name, arguments = match.group(1), match.group(2)
+            parts = arguments.split(":") if arguments else []
+            if name in self.list_fragments:
+                lists.add(parts[1] if name.startswith("has_") else parts[0])
+            return self.fragments[name](*parts)
+
+        def parameter(match: re.Match[str]) -> str:
+            names.add(match.group(1))
+            return self.parameter(match.group(1))
+
+        if self.escape_percent:
+            text = text.replace("%", "%%")
+        expanded = _FRAGMENT.sub(expand, text)
+        return Compiled(_PARAMETER.sub(parameter, expanded), frozenset(names), frozenset(lists))
+
+
+def _cast(postgres_type: str) -> Fragment:
+    return lambda name: f"cast(:{name} as {postgres_type})"
+
+
+def _bare(name: str) -> str:
+    return f":{name}"
+
+
+def _word(word: str) -> Fragment:
+    return lambda: word
+
+
+SQLITE = Dialect(
+    name="sqlite",
+    parameter=_bare,
+    fragments={
+        "in": lambda name, _type="text": f"in (select value from json_each(:{name}))",
+        "not_in": lambda name, _type="text": f"not in (select value from json_each(:{name}))",
+        "has_all": lambda column, name: (
+            f"not exists (select 1 from json_each(:{name}) w where w.value not in (select value from json_each({column})))"
+        ),
+        "has_any": lambda column, name: (
+            f"exists (select 1 from json_each({column}) h where h.value in (select value from json_each(:{name})))"
+        ),
+        "ts": _bare,
+        "uuid": _bare,
+        "text": _bare,
+        "int": _bare,
+        "json": _bare,
+        "like": _word("like"),
+        # unixepoch(…, 'subsec') keeps milliseconds only, so whole seconds and the fraction's digits are added apart.
+        "seconds": lambda a, b: f"({_sqlite_epoch(a)} - {_sqlite_epoch(b)})",
+        "add_seconds": lambda instant, seconds: (
+            f"strftime('%Y-%m-%dT%H:%M:%f', {instant}, ({seconds}) || ' seconds') || '000Z'"
+        ),
+        "for_update": _word(""),
+        "skip_locked": _word(""),
+        "ts_type": _word("text"),
+        "uuid_type": _word("text"),
+        "json_type": _word("text"),
+        "raw_json_type": _word("text"),
+        "bool_type": _word("integer"),
+        "float_type": _word("real"),
+        "int_type": _word("integer"),
+        "position": _word("integer primary key autoincrement"),
+        "strict": _word("strict"),
+        "clustered": _word("strict, without rowid"),
+    },
+)
+
+POSTGRES = Dialect(
+    name="postgres",
+    parameter=lambda name: f"%({name})s",
+    escape_percent=True,
+    fragments={
+        "in": lambda name, type_="text": f"= any(cast(:{name} as {type_}[]))",
+        "not_in": lambda name, type_="text": f"<> all(cast(:{name} as {type_}[]))",
+        "has_all": lambda column, name: f"{column} @> to_jsonb(cast(:{name} as text[]))",
+        "has_any": lambda column, name: f"{column} ?| cast(:{name} as text[])",
+        "ts": _cast("timestamptz"),
+        "uuid": _cast("uuid"),
+        "text": _cast("text"),
+        "int": _cast("bigint"),
+        "json": _cast("jsonb"),
+        "like": _word("ilike"),
+        "seconds": lambda a, b: f"cast(extract(epoch from ({a} - {b})) as double precision)",
+        "add_seconds": lambda instant, seconds: f"({instant} + make_interval(secs => {seconds}))",
+        "for_update": _word("for update"),
+        "skip_locked": _word("for update skip locked"),
+        "ts_type": _word("timestamptz"),
+        "uuid_type": _word("uuid"),
+        "json_type": _word("jsonb"),
+        "raw_json_type": _word("json"),
+        "bool_type": _word("boolean"),
+        "float_type": _word("double precision"),
+        "int_type": _word("bigint"),
+        "position": _word("bigint generated always as identity primary key"),
+        "strict": _word(""),
+        "clustered": _word(""),
+    },
+)
+
+
+def _sqlite_epoch(instant: str) -> str:
+    return f"(unixepoch({instant}) + cast(substr({instant}, 20, 7) as real))"

@@ -1,0 +1,27 @@
+"""From a database URL to a Database."""
+
+from __future__ import annotations
+
+from lictor.db.postgres import PostgresDatabase
+from lictor.db.sqlite import SqliteDatabase
+from lictor.db.tx import Database
+from lictor.kit.errors import LictorError
+
+
+def open_database(
+    url: str, *, readers: int = 2, pool_size: int = 8, statement_timeout: float | None = 10.0
+) -> Database:
+    """``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``sqlite://`` (memory) or ``postgresql://…`` (libpq).
+
+    A ``+driver`` after the scheme is ignored. Nothing is opened or created before the first use or ``migrate()``.
+    """
+    scheme, separator, rest = url.partition("://")
+    kind = scheme.partition("+")[0]
+    if not separator:
+        raise LictorError(f"not a database URL: {url!r}")
+    if kind == "sqlite":
+        path = rest.removeprefix("/").partition("?")[0]
+        return SqliteDatabase(":memory:" if path in ("", ":memory:") or "mode=memory" in rest else path, readers=readers)
+    if kind in ("postgresql", "postgres"):
+        return PostgresDatabase(f"postgresql://{rest}", pool_size=pool_size, statement_timeout=statement_timeout)
+    raise LictorError(f"only SQLite and PostgreSQL databases can be used, not {kind!r}")

@@ -1,0 +1,62 @@
+"""A named SQL statement, written once for both databases, with the shape of its rows."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Generic, TypeVar, overload
+
+from lictor.db.dialect import POSTGRES, SQLITE, Compiled, Dialect
+from lictor.db.rows import Shape
+
+R = TypeVar("R")
+
+
+class Statement(Generic[R]):
+    """SQL text with a name (for logs, metrics and tests), compiled for each database when it is first used."""
+
+    __slots__ = ("_compiled", "name", "shape", "text")
+
+    def __init__(self, name: str, into: Any, text: str) -> None:
+        self.name = name
+        self.text = text
+        self.shape: Shape[R] | None = None if into is None else Shape.of(into)
+        self._compiled: dict[str, Compiled] = {}
+
+    def __repr__(self) -> str:
+        return f"<Statement {self.name}>"
+
+    def compiled(self, dialect: Dialect) -> Compiled:
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            found = self._compiled[dialect.name] = dialect.compile(self.text)
+        return found
+
+
+# Read by the test that prepares every statement on both databases; nothing else looks here.
+STATEMENTS: dict[str, Statement[Any]] = {}
+
+
+@overload
+def sql(name: str, into: type[R], text: str) -> Statement[R]: ...
+
+
+@overload
+def sql(name: str, into: None, text: str) -> Statement[tuple[Any, ...]]: ...
+
+
+def sql(name: str, into: Any, text: str) -> Statement[Any]:
+    """Declare a statement. ``into`` is a Struct, a scalar type, or None for plain tuples. Names are unique."""
+    if name in STATEMENTS:
+        raise ValueError(f"two statements are called {name!r}")
+    statement: Statement[Any] = Statement(name, into, text)
+    STATEMENTS[name] = statement
+    return statement
+
+
+@lru_cache(maxsize=2048)
+def composed(into: Any, text: str) -> Statement[Any]:
+    """A statement assembled at run time (lists with filters). Texts differ only by which filters are set, so they repeat."""
+    return Statement("composed", into, text)
+
+
+__all__ = ["POSTGRES", "SQLITE", "STATEMENTS", "Statement", "composed", "sql"]
