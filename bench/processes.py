@@ -1,0 +1,48 @@
+"""What the kernel knows of a process and all of its descendants: CPU seconds and resident bytes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+
+
+def tree(root: int) -> list[int]:
+    """The process and its living descendants; empty when it is gone."""
+    parents: dict[int, int] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit() and (stat := _stat(int(entry))):
+            parents[int(entry)] = int(stat[1])
+    found = [root] if root in parents else []
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found
+
+
+def cpu_seconds(root: int) -> float:
+    """User and system time of the tree. A child that ended counts through the parent that waited for it."""
+    stats = [_stat(pid) for pid in tree(root)]
+    return sum(sum(int(value) for value in stat[11:15]) for stat in stats if stat) * TICK
+
+
+def resident_bytes(root: int) -> int:
+    """Resident memory of the tree; pages shared between its processes count once per process."""
+    return sum(_resident(pid) for pid in tree(root))
+
+
+def _resident(pid: int) -> int:
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat after the command name, which may contain spaces itself."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return text[text.rindex(")") + 2 :].split()
