@@ -1,0 +1,233 @@
+"""A scenario: a function that sends requests, run against the reference to record and against Lictor to compare.
+
+    @scenario
+    def read_back(s: Session) -> None:
+        s.post("/flows/", {"name": "$uniq"}, save="flow")
+        s.get("/flows/{flow.id}")
+
+In paths and bodies `{flow.id}` is a value of an earlier answer, `$uniq` a text no other scenario has, `$now+60` an
+instant (the same one everywhere in the scenario) and `$id:event` a new id that is called `event` in what is recorded.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+
+from .normalise import Clock, Normaliser
+
+CLIENT = {"User-Agent": "prefect/3.9.1 (API 0.8.4)", "X-PREFECT-API-VERSION": "0.8.4"}
+COMPARED_HEADERS = ("content-type", "location", "allow", "retry-after", "content-disposition")
+GROUPS: tuple[str, ...] = ("flows",)
+MISSING: Any = object()
+POLL_SECONDS = 20.0
+
+
+@dataclass
+class Answer:
+    status: int
+    body: Any
+    headers: Mapping[str, str]
+
+
+@dataclass
+class Scenario:
+    name: str
+    play: Callable[[Session], None]
+    needs: str | None = None  # "POST /deployments/": left out while Lictor answers 501 to it
+
+
+@dataclass
+class Group:
+    name: str
+    env: dict[str, str]
+    scenarios: list[Scenario]
+
+
+def scenario(play: Callable[[Session], None] | None = None, *, needs: str | None = None) -> Any:
+    """Marks a function of a group's module as a scenario."""
+
+    def mark(function: Callable[[Session], None]) -> Callable[[Session], None]:
+        function.scenario = Scenario(function.__name__, function, needs)  # type: ignore[attr-defined]
+        return function
+
+    return mark(play) if play else mark
+
+
+def load(name: str) -> Group:
+    module = importlib.import_module(f".scenarios.{name}", __package__)
+    found = [value.scenario for value in vars(module).values() if hasattr(value, "scenario")]
+    own = [one for one in found if one.play.__module__ == module.__name__]
+    return Group(name, dict(getattr(module, "ENV", {})), own)
+
+
+class Broken(Exception):
+    """A later step needs a value that an earlier answer did not have."""
+
+
+@dataclass
+class Session:
+    """Plays one scenario; `steps` are its normalised requests and answers."""
+
+    client: httpx.Client
+    unique: str = field(default_factory=lambda: f"u{uuid.uuid4().hex[:10]}")
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    saved: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        started = datetime.now(UTC)
+        base = str(self.client.base_url).split("/api")[0]
+        self.masks = Normaliser(self.unique, started, base)
+        self.clock = Clock(started, self.masks.name_instant)
+
+    def get(self, path: str, body: Any = MISSING, **more: Any) -> Answer:
+        return self.send("GET", path, body, **more)
+
+    def post(self, path: str, body: Any = MISSING, **more: Any) -> Answer:
+        return self.send("POST", path, body, **more)
+
+    def put(self, path: str, body: Any = MISSING, **more: Any) -> Answer:
+        return self.send("PUT", path, body, **more)
+
+    def patch(self, path: str, body: Any = MISSING, **more: Any) -> Answer:
+        return self.send("PATCH", path, body, **more)
+
+    def delete(self, path: str, body: Any = MISSING, **more: Any) -> Answer:
+        return self.send("DELETE", path, body, **more)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = MISSING,
+        *,
+        save: str | None = None,
+        raw: bytes | None = None,
+        headers: Mapping[str, str | None] | None = None,
+        only: str | None = None,
+        masked: Iterable[str] = (),
+        unordered: Iterable[str] = (),
+    ) -> Answer:
+        """Sends and records one step; `only="status"` leaves the body out, for steps that merely prepare."""
+        answer = self.request(method, path, body, raw=raw, headers=headers)
+        if save is not None:
+            self._save(save, answer.body)
+        self._record(method, path, body, raw, headers, answer, only, masked, unordered)
+        return answer
+
+    def poll(self, path: str, until: Callable[[Answer], bool], **more: Any) -> Answer:
+        """Reads again until the answer is as wanted (or the deadline has passed), then records it once."""
+        deadline = time.monotonic() + POLL_SECONDS
+        while not until(self.request("GET", path)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        return self.send("GET", path, **more)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = MISSING,
+        *,
+        raw: bytes | None = None,
+        headers: Mapping[str, str | None] | None = None,
+    ) -> Answer:
+        """Sends without recording."""
+        sent = {**CLIENT, **(headers or {})}
+        content = raw
+        if body is not MISSING:
+            content = json.dumps(self.fill(body)).encode()
+            sent.setdefault("Content-Type", "application/json")
+        kept = {name: value for name, value in sent.items() if value is not None}
+        reply = self.client.request(method, self.fill(path), content=content, headers=kept)
+        return Answer(reply.status_code, _decode(reply), reply.headers)
+
+    def fill(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {self.fill(key): self.fill(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [self.fill(item) for item in value]
+        if not isinstance(value, str):
+            return value
+        value = value.replace("$uniq", self.unique)
+        value = re.sub(r"\$now([+-][\d.]+)?", lambda match: self.clock.resolve(match.group(1) or ""), value)
+        value = re.sub(r"\$id:(\w+)", lambda match: self._new_id(match.group(1)), value)
+        return re.sub(r"\{([a-z_]\w*(?:\.\w+)*)\}", lambda match: self._look_up(match.group(1)), value)
+
+    def _new_id(self, name: str) -> str:
+        key = f"$id:{name}"
+        if key not in self.saved:
+            self.saved[key] = str(uuid.uuid4())
+            self.masks.name_id(self.saved[key], name)
+        return str(self.saved[key])
+
+    def _look_up(self, path: str) -> str:
+        value: Any = self.saved
+        for part in path.split("."):
+            try:
+                value = value[int(part)] if isinstance(value, list) else value[part]
+            except (KeyError, IndexError, TypeError, ValueError):
+                raise Broken(f"no earlier answer has {{{path}}}") from None
+        return str(value)
+
+    def _save(self, name: str, body: Any) -> None:
+        self.saved[name] = body
+        if isinstance(body, dict):
+            self.masks.name_id(body.get("id"), name)
+
+    def _record(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        raw: bytes | None,
+        headers: Mapping[str, str | None] | None,
+        answer: Answer,
+        only: str | None,
+        masked: Iterable[str],
+        unordered: Iterable[str],
+    ) -> None:
+        step: dict[str, Any] = {"step": f"{len(self.steps) + 1:02d} {method} {path}"}
+        if body is not MISSING:
+            step["sent"] = body
+        if raw is not None:
+            step["sent_raw"] = raw[:200].decode("latin-1")
+        if headers:
+            step["sent_headers"] = dict(headers)
+        step["status"] = answer.status
+        if only != "status":
+            step["headers"] = self._headers(answer)
+            step["body"] = self.masks.body(answer.body, masked=masked, unordered=unordered)
+        self.steps.append(step)
+
+    def _headers(self, answer: Answer) -> dict[str, str]:
+        return {name: self.masks.text(answer.headers[name]) for name in COMPARED_HEADERS if name in answer.headers}
+
+
+def _decode(reply: httpx.Response) -> Any:
+    if not reply.content:
+        return None
+    if reply.headers.get("content-type", "").startswith("application/json"):
+        try:
+            return json.loads(reply.content)
+        except ValueError:
+            return {"<not JSON>": reply.text}
+    return {"<text>": reply.text}
+
+
+def play(client: httpx.Client, one: Scenario) -> tuple[list[dict[str, Any]], str | None]:
+    """The steps of a scenario and, where it could not go on, why."""
+    session = Session(client)
+    try:
+        one.play(session)
+    except Broken as broken:
+        return session.steps, str(broken)
+    return session.steps, None

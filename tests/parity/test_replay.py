@@ -1,0 +1,33 @@
+"""Each recorded scenario, sent to Lictor on both databases."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from . import differences, recording
+from .compare import compare
+from .conftest import Connect
+from .scenario import CLIENT, GROUPS, Group, Scenario, load, play
+
+DATABASES = ("sqlite", "postgresql")
+ALL = [(group, one) for group in map(load, GROUPS) for one in group.scenarios]
+
+
+@pytest.mark.parametrize(("group", "one"), ALL, ids=[f"{group.name}-{one.name}" for group, one in ALL])
+@pytest.mark.parametrize("database", DATABASES)
+def test_replay(database: str, group: Group, one: Scenario, connect: Connect) -> None:
+    client = connect(database, group.env)
+    if one.needs and not built(client, one.needs):
+        pytest.skip(f"{one.needs} is not built")
+    recorded = recording.read(group.name)[one.name]
+    steps, broken = play(client, one)
+    known = differences.of(f"{group.name}/{one.name}", database)
+    unlike = compare(recorded, steps, known, broken)
+    if unlike:
+        pytest.fail(f"{group.name}/{one.name} on {database}\n\n" + "\n\n".join(unlike), pytrace=False)
+
+
+def built(client: httpx.Client, route: str) -> bool:
+    method, path = route.split()
+    return client.request(method, path, headers=CLIENT).status_code != 501
