@@ -1,0 +1,53 @@
+"""Writing the event log: once per id, with a row for every resource."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from lictor.db import Database, sql
+from lictor.events import store
+from lictor.events.types import Event
+
+AT = datetime(2024, 1, 22, 15, 30, 45, 123456, UTC)
+ROWS = sql("test.events", None, "select event, resource_id, resource, payload from events order by position")
+RESOURCES = sql("test.event_resources", None, "select resource_id, resource_role from event_resources order by 1, 2")
+
+
+def an_event(name: str = "it.happened", **fields: object) -> Event:
+    labels = {"prefect.resource.id": "a.1"}
+    related = [{"prefect.resource.id": "b.2", "prefect.resource.role": "part"}]
+    return Event(occurred=AT, event=name, resource=labels, related=related, payload={"x": 1}, **fields)  # type: ignore[arg-type]
+
+
+def test_an_event_of_our_own_is_written_with_its_resources(db: Database) -> None:
+    db.write_now(store.emit, an_event())
+
+    [(name, resource_id, _, _)] = db.read_now(lambda tx: tx.all(ROWS))
+    assert (name, resource_id) == ("it.happened", "a.1")
+    assert db.read_now(lambda tx: [tuple(row) for row in tx.all(RESOURCES)]) == [("a.1", ""), ("b.2", "part")]
+
+
+def test_an_event_that_is_sent_twice_is_written_once(db: Database) -> None:
+    first, second = an_event("first"), an_event("second")
+
+    assert db.write_now(store.insert, [first, second, first], AT) == [first, second]
+    assert db.write_now(store.insert, [second, an_event("third")], AT)[0].event == "third"
+
+    assert [row[0] for row in db.read_now(lambda tx: tx.all(ROWS))] == ["first", "second", "third"]
+    assert len(db.read_now(lambda tx: tx.all(RESOURCES))) == 6
+
+
+def test_events_of_our_own_keep_their_order(db: Database) -> None:
+    db.write_now(store.emit_all, [an_event("first"), an_event("second")])
+    db.write_now(store.emit_all, [])
+
+    assert [row[0] for row in db.read_now(lambda tx: tx.all(ROWS))] == ["first", "second"]
+
+
+def test_a_resource_named_twice_in_one_role_is_one_row(db: Database) -> None:
+    event = an_event()
+    event.related = event.related * 2
+
+    db.write_now(store.emit, event)
+
+    assert len(db.read_now(lambda tx: tx.all(RESOURCES))) == 2
