@@ -1,7 +1,8 @@
 """SQL machinery for SQLite and PostgreSQL. Knows no concept.
 
-A concept declares statements with ``sql(name, into, text)`` and writes plain functions over a ``Tx``; ``Database.read`` and
-``Database.write`` run such functions on a database thread. One text serves both databases (see ``dialect``).
+A concept declares statements with ``sql(name, into, text)`` and writes plain functions over a ``Tx``;
+``Database.read`` and ``Database.write`` run such functions on a database thread. One text serves both databases
+(see ``dialect``).
 """
 
 from lictor.db.open import open_database

@@ -18,10 +18,10 @@ _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """Driver-ready text, the parameters it names, and those of them that are lists of scalars rather than JSON."""
+    """Driver-ready text, its parameters in order, and those of them that are lists of scalars rather than JSON."""
 
     text: str
-    parameters: frozenset[str]
+    parameters: tuple[str, ...]
     lists: frozenset[str]
 
 
@@ -31,14 +31,13 @@ class Dialect:
 
     name: str
     fragments: dict[str, Fragment]
-    parameter: Callable[[str], str]
-    escape_percent: bool = False
+    parameter: Callable[[str, int], str]
     list_fragments: frozenset[str] = field(default=frozenset({"in", "not_in", "has_all", "has_any"}))
 
     def compile(self, text: str) -> Compiled:
         """Expand fragments and spell parameters. Raises KeyError for a fragment that does not exist."""
         lists: set[str] = set()
-        names: set[str] = set()
+        names: list[str] = []
 
         def expand(match: re.Match[str]) -> str:
             name, arguments = match.group(1), match.group(2)
@@ -48,13 +47,13 @@ class Dialect:
             return self.fragments[name](*parts)
 
         def parameter(match: re.Match[str]) -> str:
-            names.add(match.group(1))
-            return self.parameter(match.group(1))
+            name = match.group(1)
+            if name not in names:
+                names.append(name)
+            return self.parameter(name, names.index(name) + 1)
 
-        if self.escape_percent:
-            text = text.replace("%", "%%")
         expanded = _FRAGMENT.sub(expand, text)
-        return Compiled(_PARAMETER.sub(parameter, expanded), frozenset(names), frozenset(lists))
+        return Compiled(_PARAMETER.sub(parameter, expanded), tuple(names), frozenset(lists))
 
 
 def _cast(postgres_type: str) -> Fragment:
@@ -71,12 +70,13 @@ def _word(word: str) -> Fragment:
 
 SQLITE = Dialect(
     name="sqlite",
-    parameter=_bare,
+    parameter=lambda name, _position: f":{name}",
     fragments={
         "in": lambda name, _type="text": f"in (select value from json_each(:{name}))",
         "not_in": lambda name, _type="text": f"not in (select value from json_each(:{name}))",
         "has_all": lambda column, name: (
-            f"not exists (select 1 from json_each(:{name}) w where w.value not in (select value from json_each({column})))"
+            f"not exists (select 1 from json_each(:{name}) w"
+            f" where w.value not in (select value from json_each({column})))"
         ),
         "has_any": lambda column, name: (
             f"exists (select 1 from json_each({column}) h where h.value in (select value from json_each(:{name})))"
@@ -109,8 +109,7 @@ SQLITE = Dialect(
 
 POSTGRES = Dialect(
     name="postgres",
-    parameter=lambda name: f"%({name})s",
-    escape_percent=True,
+    parameter=lambda _name, position: f"${position}",
     fragments={
         "in": lambda name, type_="text": f"= any(cast(:{name} as {type_}[]))",
         "not_in": lambda name, type_="text": f"<> all(cast(:{name} as {type_}[]))",

@@ -11,10 +11,13 @@ from typing import Any
 class Job:
     """One body to run, with somewhere to put the outcome: an asyncio future of a loop, or an event to wait for."""
 
-    __slots__ = ("args", "body", "done", "error", "future", "kwargs", "loop", "result")
+    __slots__ = ("args", "body", "done", "error", "future", "kwargs", "loop", "reads", "result")
 
-    def __init__(self, body: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def __init__(
+        self, body: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, reads: bool = False
+    ) -> None:
         self.body = body
+        self.reads = reads  # the body only reads: no transaction block is needed around it
         self.args = args
         self.kwargs = kwargs
         self.result: Any = None

@@ -1,8 +1,8 @@
 """Numbered migrations, applied once, in order, under a lock that the driver holds.
 
-``migrations/NNNN_name.sql`` is one text for both databases; ``NNNN_name.postgres.sql`` / ``NNNN_name.sqlite.sql`` beside it holds
-what only one of them needs and runs right after. A migration's checksum is kept: a file that changed after it was
-applied is an error, not a surprise. Expand first, contract in a later release.
+``migrations/NNNN_name.sql`` is one text for both databases; ``NNNN_name.postgres.sql`` or ``NNNN_name.sqlite.sql``
+beside it holds what only one of them needs and runs right after. A migration's checksum is kept: a file that changed
+after it was applied is an error, not a surprise. Expand first, contract in a later release.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class Migration:
 
     def statements(self, dialect: Dialect) -> list[str]:
         text = self.shared + "\n" + self.own.get(dialect.name, "")
-        compiled = dialect.compile(text).text.replace("%%", "%")
-        return [part for part in (_without_comments(piece) for piece in compiled.split(";\n")) if part]
+        pieces = (_without_comments(piece) for piece in dialect.compile(text).text.split(";\n"))
+        return [piece for piece in pieces if piece]
 
 
 class Session(ABC):
@@ -60,10 +60,10 @@ class Session(ABC):
 
 
 def run(session: Session) -> int:
-    """Apply what is missing; returns how many migrations ran. Raises LictorError if the database is not ours or too new."""
+    """Apply what is missing; returns how many ran. Raises LictorError if the database is not ours or too new."""
     refuse_foreign(session)
     session.execute(_REGISTER)
-    applied = {version: checksum for version, checksum in session.rows("select version, checksum from schema_migration")}
+    applied: dict[int, str] = dict(session.rows("select version, checksum from schema_migration"))
     known = {migration.version: migration for migration in migrations()}
     _check(applied, known)
     missing = [migration for version, migration in sorted(known.items()) if version not in applied]
@@ -106,7 +106,7 @@ def _check(applied: dict[int, str], known: dict[int, Migration]) -> None:
     newer = sorted(version for version in applied if version not in known)
     if newer:
         raise LictorError(
-            f"this database is at schema version {newer[-1]}, newer than this Lictor knows ({max(known)}): use a newer Lictor."
+            f"this database is at schema version {newer[-1]}, this Lictor knows up to {max(known)}: use a newer Lictor."
         )
     for version, checksum in applied.items():
         if known[version].checksum != checksum:

@@ -21,7 +21,8 @@ def open_database(
         raise LictorError(f"not a database URL: {url!r}")
     if kind == "sqlite":
         path = rest.removeprefix("/").partition("?")[0]
-        return SqliteDatabase(":memory:" if path in ("", ":memory:") or "mode=memory" in rest else path, readers=readers)
+        in_memory = path in ("", ":memory:") or "mode=memory" in rest
+        return SqliteDatabase(":memory:" if in_memory else path, readers=readers)
     if kind in ("postgresql", "postgres"):
         return PostgresDatabase(f"postgresql://{rest}", pool_size=pool_size, statement_timeout=statement_timeout)
     raise LictorError(f"only SQLite and PostgreSQL databases can be used, not {kind!r}")

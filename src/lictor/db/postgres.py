@@ -1,7 +1,8 @@
-"""PostgreSQL: a pool of threads with one connection each (psycopg 3, prepared statements).
+"""PostgreSQL: a pool of threads with one connection each.
 
-A write body runs in a transaction and in pipeline mode: statements whose results nobody waits for travel together.
-Deadlocks, serialisation failures and lost races run the body again; a connection that broke before the commit was sent does, too.
+A write body runs in a transaction and in libpq's pipeline (see ``pgwire``): statements whose results nobody waits for
+travel together. Deadlocks, serialisation failures and lost races run the body again, and so does a connection that
+broke before the commit was sent.
 """
 
 from __future__ import annotations
@@ -9,23 +10,20 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from queue import SimpleQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-import msgspec
 import psycopg
-from msgspec import Raw, Struct
 from psycopg import errors as pg
-from psycopg.abc import Buffer
-from psycopg.adapt import Loader
-from psycopg.types.numeric import Int8Dumper
 
 from lictor.db import migrate
 from lictor.db.dialect import POSTGRES, Compiled
 from lictor.db.jobs import Job, deliver
-from lictor.db.tx import Database, LostRace, Row, Tx
-from lictor.kit.errors import Conflict, Unavailable
+from lictor.db.pgwire import Connection, Row
+from lictor.db.tx import Database, LostRace, Tx
+from lictor.kit.errors import Conflict, LictorError, Unavailable, Unprocessable
 
 log = logging.getLogger(__name__)
 
@@ -34,41 +32,34 @@ P = ParamSpec("P")
 
 TRIES = 5
 _AGAIN = (pg.SerializationFailure, pg.DeadlockDetected)
-_JSON = (dict, list, tuple, Struct, Raw)
 
 
 class PostgresTx(Tx):
     """A body's view of one connection."""
 
-    __slots__ = ("_cursor", "_pipeline")
+    __slots__ = ("_connection",)
 
     dialect = POSTGRES
 
-    def __init__(self, cursor: psycopg.Cursor[Any], pipeline: psycopg.Pipeline | None = None) -> None:
+    def __init__(self, connection: Connection) -> None:
         super().__init__()
-        self._cursor = cursor
-        self._pipeline = pipeline
+        self._connection = connection
 
     def _first(self, statement: Compiled, params: dict[str, Any]) -> Row | None:
-        row: Row | None = self._cursor.execute(statement.text, _params(statement, params)).fetchone()
-        return row
+        return self._connection.fetch(statement, params).first()
 
     def _rows(self, statement: Compiled, params: dict[str, Any]) -> list[Row]:
-        rows: list[Row] = self._cursor.execute(statement.text, _params(statement, params)).fetchall()
-        return rows
+        return self._connection.fetch(statement, params).rows()
 
     def _run(self, statement: Compiled, params: dict[str, Any]) -> int:
-        self._cursor.execute(statement.text, _params(statement, params))
-        if self._pipeline is not None:
-            self._pipeline.sync()
-        return self._cursor.rowcount
+        return self._connection.fetch(statement, params).changed
 
     def _put(self, statement: Compiled, params: dict[str, Any]) -> None:
-        # A cursor of its own: asking the shared one for anything would wait for this result.
-        self._cursor.connection.execute(statement.text, _params(statement, params))
+        self._connection.push(statement, params)
 
     def _many(self, statement: Compiled, rows: Iterable[Mapping[str, Any]]) -> None:
-        self._cursor.executemany(statement.text, [_params(statement, dict(row)) for row in rows])
+        for row in rows:
+            self._connection.push(statement, dict(row))
 
 
 class PostgresDatabase(Database):
@@ -87,16 +78,18 @@ class PostgresDatabase(Database):
         self._closed = False
 
     def read(self, body: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
-        return self._submit(Job(_Read(body), args, kwargs))
+        return self._submit(Job(body, args, kwargs, reads=True))
 
     def write(self, body: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
         return self._submit(Job(body, args, kwargs))
 
     def read_now(self, body: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return self._submit_and_wait(Job(_Read(body), args, kwargs))
+        result: R = self._submit_and_wait(Job(body, args, kwargs, reads=True))
+        return result
 
     def write_now(self, body: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return self._submit_and_wait(Job(body, args, kwargs))
+        result: R = self._submit_and_wait(Job(body, args, kwargs))
+        return result
 
     def close(self) -> None:
         with self._lock:
@@ -109,18 +102,15 @@ class PostgresDatabase(Database):
         for thread in threads:
             thread.join()
 
-    def connect(self, *, autocommit: bool = True) -> psycopg.Connection[Any]:
+    def connect(self) -> Connection:
         """A new connection with this database's conventions. Raises Unavailable when the server cannot be reached."""
         try:
-            connection = psycopg.connect(self.url, autocommit=autocommit, connect_timeout=5, prepare_threshold=1)
+            connection = Connection(self.url)
+            connection.command("set timezone = 'UTC'")
+            connection.command(f"set statement_timeout = {int((self.statement_timeout or 0) * 1000)}")
+            connection.sync()
         except psycopg.OperationalError as error:
             raise Unavailable(f"cannot reach the database: {error}") from error
-        connection.prepared_max = 500
-        _adapt(connection)
-        timeout = int((self.statement_timeout or 0) * 1000)
-        connection.execute(f"set timezone = 'UTC'; set statement_timeout = {timeout}", prepare=False)
-        if not autocommit:
-            connection.commit()
         return connection
 
     def _submit(self, job: Job) -> Awaitable[Any]:
@@ -145,7 +135,7 @@ class PostgresDatabase(Database):
                     thread.start()
 
     def _loop(self) -> None:
-        connection: psycopg.Connection[Any] | None = None
+        connection: Connection | None = None
         while (job := self._next()) is not None:
             connection = self._run(connection, job)
             deliver([job])
@@ -161,16 +151,16 @@ class PostgresDatabase(Database):
             with self._lock:
                 self._idle -= 1
 
-    def _run(self, connection: psycopg.Connection[Any] | None, job: Job) -> psycopg.Connection[Any] | None:
+    def _run(self, connection: Connection | None, job: Job) -> Connection | None:
         """Run a job, several times if it must be; returns the connection to go on with."""
         for attempt in range(1, TRIES + 1):
             fresh = connection is None
             try:
                 connection = connection or self.connect()
-                (_run_read if isinstance(job.body, _Read) else _run_write)(connection, job)
+                (_run_read if job.reads else _run_write)(connection, job)
                 return connection
             except Exception as error:
-                broken = connection is None or connection.closed
+                broken = connection is None or connection.broken
                 if broken and connection is not None:
                     connection.close()
                     connection = None
@@ -184,20 +174,27 @@ class PostgresDatabase(Database):
         return connection
 
     def migrate(self) -> int:
-        with self.connect(autocommit=False) as connection:
-            connection.execute("set statement_timeout = 0")
-            connection.execute("select pg_advisory_xact_lock(%s)", (migrate.LOCK,))
-            return migrate.run(_Session(connection))
+        with self._locked() as session:
+            return migrate.run(session)
 
     def reset(self) -> None:
-        with self.connect(autocommit=False) as connection:
-            connection.execute("set statement_timeout = 0")
-            connection.execute("select pg_advisory_xact_lock(%s)", (migrate.LOCK,))
-            session = _Session(connection)
+        with self._locked() as session:
             migrate.refuse_foreign(session)
             for (name,) in session.rows("select tablename from pg_tables where schemaname = current_schema()"):
                 session.execute(f'drop table "{name}" cascade')
             migrate.run(session)
+
+    @contextmanager
+    def _locked(self) -> Iterator[_Session]:
+        """A transaction that holds the migrations' lock; replicas that start together queue here."""
+        try:
+            connection = psycopg.connect(self.url, connect_timeout=5)
+        except psycopg.OperationalError as error:
+            raise LictorError(f"cannot reach the database: {error}") from error
+        with connection:
+            connection.execute("set statement_timeout = 0")
+            connection.execute("select pg_advisory_xact_lock(%s)", (migrate.LOCK,))
+            yield _Session(connection)
 
 
 class _Session(migrate.Session):
@@ -216,83 +213,49 @@ class _Session(migrate.Session):
         return self._connection.execute("select to_regclass(%s)", (name,)).fetchone() != (None,)
 
 
-class _Read:
-    """Marks a body that only reads: it needs no transaction block around a single statement."""
-
-    __slots__ = ("body",)
-
-    def __init__(self, body: Callable[..., Any]) -> None:
-        self.body = body
-
-
 class _CommitLost(psycopg.OperationalError):
-    """The connection broke while the commit was under way: nobody knows whether it stands, so the body must not run again."""
+    """The connection broke while the commit was under way: nobody knows whether it stands, so it must not run again."""
 
 
-def _run_read(connection: psycopg.Connection[Any], job: Job) -> None:
-    with connection.cursor() as cursor:
-        job.result = job.body.body(PostgresTx(cursor), *job.args, **job.kwargs)
-
-
-def _run_write(connection: psycopg.Connection[Any], job: Job) -> None:
-    with connection.cursor() as cursor:
-        try:
-            with connection.pipeline() as pipeline:
-                tx = PostgresTx(cursor, pipeline)
-                connection.execute("begin")
-                job.result = job.body(tx, *job.args, **job.kwargs)
-                connection.execute("commit")
-        except BaseException as error:
-            _roll_back(connection)
-            raise error
-    for hook, args in tx.hooks:
-        try:
-            hook(*args)
-        except Exception:
-            log.exception("a hook after a commit failed: %r", hook)
-
-
-def _roll_back(connection: psycopg.Connection[Any]) -> None:
-    if connection.closed:
-        return
+def _run_read(connection: Connection, job: Job) -> None:
     try:
-        connection.execute("rollback", prepare=False)
-    except psycopg.Error:
-        connection.close()
+        job.result = job.body(PostgresTx(connection), *job.args, **job.kwargs)
+    except BaseException:
+        connection.roll_back()
+        raise
 
 
-def _params(statement: Compiled, params: dict[str, Any]) -> dict[str, Any]:
-    for name, value in params.items():
-        if isinstance(value, _JSON) and name not in statement.lists:
-            params[name] = msgspec.json.encode(value).decode()
-        elif isinstance(value, bytes):
-            params[name] = value.decode()
-    return params
+def _run_write(connection: Connection, job: Job) -> None:
+    tx = PostgresTx(connection)
+    committing = False
+    try:
+        connection.command("begin")
+        job.result = job.body(tx, *job.args, **job.kwargs)
+        committing = True
+        connection.command("commit")
+        connection.sync()
+    except BaseException as error:
+        if committing and connection.broken:
+            raise _CommitLost(str(error)) from error
+        connection.roll_back()
+        raise
+    for hook, args in tx.hooks:
+        _call(hook, args)
+
+
+def _call(hook: Callable[..., None], args: tuple[Any, ...]) -> None:
+    try:
+        hook(*args)
+    except Exception:
+        log.exception("a hook after a commit failed: %r", hook)
 
 
 def _translate(error: BaseException) -> BaseException:
     if isinstance(error, pg.IntegrityError):
         return Conflict(constraint=error.diag.constraint_name)
-    if isinstance(error, (LostRace, psycopg.OperationalError, pg.QueryCanceled, psycopg.InterfaceError)):
+    if isinstance(error, pg.DataError):
+        return Unprocessable(f"the database refuses this value: {error}")
+    if isinstance(error, (LostRace, psycopg.OperationalError, psycopg.InterfaceError)):
         log.warning("the database cannot be used now: %s", error)
         return Unavailable(str(error))
     return error
-
-
-class _TextLoader(Loader):
-    def load(self, data: Buffer) -> str:
-        return bytes(data).decode()
-
-
-class _BytesLoader(Loader):
-    def load(self, data: Buffer) -> bytes:
-        return bytes(data)
-
-
-def _adapt(connection: psycopg.Connection[Any]) -> None:
-    adapters = connection.adapters
-    adapters.register_loader("uuid", _TextLoader)
-    for json_type in ("json", "jsonb"):
-        adapters.register_loader(json_type, _BytesLoader)
-    # One prepared statement per text, whatever the size of the numbers in it.
-    adapters.register_dumper(int, Int8Dumper)

@@ -1,7 +1,7 @@
 """SQLite: one writer thread that commits in groups, and reader threads on WAL snapshots.
 
-Every write body goes to one queue. The writer takes what is there, runs each body in a savepoint of one transaction, and
-commits once: sixteen clients that wait share one fsync, and nobody ever meets "database is locked" inside this process.
+Every write body goes to one queue. The writer takes what is there, runs each body in a savepoint of one transaction,
+and commits once: sixteen clients that wait share one fsync, and nobody ever meets "database is locked" in this process.
 Other processes (``--workers N``, ``lictor database``) are met at ``begin immediate``, which waits its turn.
 A body that fails undoes its own savepoint only.
 """
@@ -55,7 +55,7 @@ class SqliteTx(Tx):
         return row
 
     def _rows(self, statement: Compiled, params: dict[str, Any]) -> list[Row]:
-        rows: list[Row] = self._execute(statement.text, params).fetchall()
+        rows: list[Any] = self._execute(statement.text, params).fetchall()
         return rows
 
     def _run(self, statement: Compiled, params: dict[str, Any]) -> int:
@@ -93,10 +93,12 @@ class SqliteDatabase(Database):
         return self._submit(self._writes, Job(body, args, kwargs))
 
     def read_now(self, body: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return self._submit_and_wait(self._reads, Job(body, args, kwargs))
+        result: R = self._submit_and_wait(self._reads, Job(body, args, kwargs))
+        return result
 
     def write_now(self, body: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
-        return self._submit_and_wait(self._writes, Job(body, args, kwargs))
+        result: R = self._submit_and_wait(self._writes, Job(body, args, kwargs))
+        return result
 
     def close(self) -> None:
         with self._lock:
@@ -139,7 +141,8 @@ class SqliteDatabase(Database):
             if self._threads:
                 return
             # Connected here and not in the threads, so that a file that cannot be opened is the caller's error.
-            loops = [(self._write_loop, self.connect())] + [(self._read_loop, self._connect()) for _ in range(self._readers)]
+            loops = [(self._write_loop, self.connect())]
+            loops += [(self._read_loop, self._connect()) for _ in range(self._readers)]
             threads = [threading.Thread(target=loop, args=(own,), name="lictor-db", daemon=True) for loop, own in loops]
             for thread in threads:
                 thread.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import lru_cache
 from typing import Any, Generic, TypeVar, overload
 
@@ -54,8 +55,8 @@ def sql(name: str, into: Any, text: str) -> Statement[Any]:
 
 
 @lru_cache(maxsize=2048)
-def composed(into: Any, text: str) -> Statement[Any]:
-    """A statement assembled at run time (lists with filters). Texts differ only by which filters are set, so they repeat."""
+def composed(into: Hashable, text: str) -> Statement[Any]:
+    """A statement assembled at run time: lists differ only by which filters are set, so their texts repeat."""
     return Statement("composed", into, text)
 
 

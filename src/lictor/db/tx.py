@@ -23,7 +23,7 @@ class LostRace(Exception):
 class Tx(ABC):
     """One transaction. Bodies get it as their first argument and must touch nothing but the database.
 
-    A body may run more than once (lost race, deadlock, lost connection): it must have no other effects than through here.
+    A body may run more than once (lost race, deadlock, lost connection): it must have no other effects than these.
     """
 
     __slots__ = ("hooks",)
@@ -72,12 +72,11 @@ class Tx(ABC):
         """Execute a write once per row."""
         self._many(statement.compiled(self.dialect), rows)
 
-    def page(
-        self, into: type[R], select: str, where: Where, *, order: str, limit: int, offset: int = 0
-    ) -> list[R]:
+    def page(self, into: type[R], select: str, where: Where, *, order: str, limit: int, offset: int = 0) -> list[R]:
         """A filtered, ordered slice: ``select`` is everything up to ``where``."""
         text = f"{select} where {where.text()} order by {order} limit :limit offset :offset"
-        return self.all(composed(into, text), **where.params, limit=limit, offset=offset)
+        statement: Statement[R] = composed(into, text)  # type: ignore[arg-type]
+        return self.all(statement, **where.params, limit=limit, offset=offset)
 
     def count(self, source: str, where: Where) -> int:
         """How many rows of ``source`` ("from …") match."""
@@ -88,7 +87,7 @@ class Tx(ABC):
         return self.all(composed(into, text.replace("{where}", where.text())), **where.params, **params)
 
     def after_commit(self, hook: Callable[..., None], *args: Any) -> None:
-        """Call ``hook`` once this body's work is durable, on the database thread: it must be quick and must not raise."""
+        """Call ``hook`` once this body's work is durable, on the database thread: it must be quick."""
         self.hooks.append((hook, args))
 
     @abstractmethod
@@ -136,7 +135,7 @@ class Database(ABC):
     def migrate(self) -> int:
         """Bring the schema up to this program's version, under a lock; returns how many migrations ran.
 
-        Raises LictorError, having touched nothing, if the database was written by the reference server or by a newer Lictor.
+        Raises LictorError, having touched nothing, if the reference server or a newer Lictor wrote the database.
         """
 
     @abstractmethod

@@ -1,0 +1,208 @@
+"""One PostgreSQL connection, spoken to through libpq's pipeline with prepared statements.
+
+psycopg connects and translates errors; its cursors are passed by, because they cost five times what the database work
+does (a transaction of six statements: 790 µs of client CPU through cursors, 110 µs here). Parameters travel as text and
+the server infers their types, so a statement has one plan whatever Python values it gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg import pq
+
+from lictor.db.dialect import Compiled
+
+Row = Sequence[Any]
+
+_OK = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
+_CHUNK = 256  # results of so many statements fit the socket's buffers: neither side can block on the other
+
+
+class Connection:
+    """A connection that is always in pipeline mode: ``push`` sends, ``fetch`` sends and waits for everything sent."""
+
+    __slots__ = ("_connection", "_count", "_loaders", "_pending", "_pg", "_prepared")
+
+    def __init__(self, conninfo: str, *, connect_timeout: int = 5) -> None:
+        self._connection = psycopg.connect(conninfo, autocommit=True, connect_timeout=connect_timeout)
+        self._pg = self._connection.pgconn
+        self._prepared: dict[str, bytes] = {}
+        self._loaders: dict[bytes, list[Callable[[bytes], Any] | None]] = {}
+        self._pending: list[bytes | None] = []
+        self._count = 0
+        self._pg.enter_pipeline_mode()
+
+    @property
+    def broken(self) -> bool:
+        return self._pg.status != pq.ConnStatus.OK
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def push(self, statement: Compiled, params: dict[str, Any]) -> None:
+        """Send a statement; what it returns is dropped, its error shows at the next ``fetch`` or ``sync``."""
+        name = self._prepared.get(statement.text) or self._prepare(statement.text)
+        lists = statement.lists
+        self._pg.send_query_prepared(name, [_dump(params[key], key in lists) for key in statement.parameters])
+        self._pending.append(name)
+        if len(self._pending) >= _CHUNK:
+            self.sync()
+
+    def fetch(self, statement: Compiled, params: dict[str, Any]) -> Result:
+        """Send a statement and return its result. Raises the first error of anything that was sent."""
+        self.push(statement, params)
+        name = self._prepared[statement.text]
+        result = self.sync()
+        assert result is not None
+        return Result(result, self._loaders_of(name, result))
+
+    def command(self, text: str) -> None:
+        """Send a parameterless command such as ``begin``."""
+        name = self._prepared.get(text) or self._prepare(text)
+        self._pg.send_query_prepared(name, [])
+        self._pending.append(name)
+
+    def sync(self) -> pq.abc.PGresult | None:
+        """Wait for everything that was sent; returns the last result. Raises the first error."""
+        pending, self._pending = self._pending, []
+        self._pg.pipeline_sync()
+        last: pq.abc.PGresult | None = None
+        failed: pq.abc.PGresult | None = None
+        for name in pending:
+            result = self._result()
+            if result.status in _OK:
+                last = result if name is not None else last
+            elif failed is None:
+                failed = result
+        self._result()  # the sync point itself
+        if failed is not None:
+            # What was prepared in a failed pipeline may not exist: what was sent in it is prepared anew.
+            self._prepared = {text: name for text, name in self._prepared.items() if name not in pending}
+            raise psycopg.errors.error_from_result(failed)
+        return last
+
+    def roll_back(self) -> None:
+        """Leave the transaction after an error, whatever state it is in; a connection that cannot is closed."""
+        try:
+            if self._pending:
+                self.sync()
+        except psycopg.Error:
+            self._pending = []
+        try:
+            self.command("rollback")
+            self.sync()
+        except psycopg.Error:
+            self.close()
+
+    def _result(self) -> pq.abc.PGresult:
+        while (result := self._pg.get_result()) is None:  # None ends the results of one command
+            if self.broken:
+                raise psycopg.OperationalError("the connection to the database broke")
+        if result.status == pq.ExecStatus.FATAL_ERROR and self.broken:
+            raise psycopg.OperationalError(result.get_error_message())
+        return result
+
+    def _prepare(self, text: str) -> bytes:
+        self._count += 1
+        name = b"s%d" % self._count
+        self._pg.send_prepare(name, text.encode())
+        self._pending.append(None)
+        self._prepared[text] = name
+        return name
+
+    def _loaders_of(self, name: bytes, result: pq.abc.PGresult) -> list[Callable[[bytes], Any] | None]:
+        loaders = self._loaders.get(name)
+        if loaders is None:
+            loaders = [_LOADERS.get(result.ftype(column), _text) for column in range(result.nfields)]
+            self._loaders[name] = loaders
+        return loaders
+
+
+class Result:
+    """The rows of one statement, converted as they are read."""
+
+    __slots__ = ("_loaders", "_result")
+
+    def __init__(self, result: pq.abc.PGresult, loaders: list[Callable[[bytes], Any] | None]) -> None:
+        self._result = result
+        self._loaders = loaders
+
+    @property
+    def changed(self) -> int:
+        return self._result.command_tuples or 0
+
+    def first(self) -> Row | None:
+        return self._row(0) if self._result.ntuples else None
+
+    def rows(self) -> list[Row]:
+        return [self._row(index) for index in range(self._result.ntuples)]
+
+    def _row(self, index: int) -> Row:
+        value = self._result.get_value
+        row: list[Any] = []
+        for column, load in enumerate(self._loaders):
+            data = value(index, column)
+            row.append(data if data is None or load is None else load(data))
+        return row
+
+
+def _dump(value: Any, is_list: bool) -> bytes | None:
+    kind = type(value)
+    if kind is str:
+        return _no_null(value.encode())
+    if value is None:
+        return None
+    if is_list:
+        return _array(value)
+    if kind is datetime:
+        return value.isoformat().encode()  # type: ignore[no-any-return]
+    if kind is bool:
+        return b"t" if value else b"f"
+    if kind is int or kind is float:
+        return repr(value).encode()
+    if isinstance(value, str):
+        return _no_null(str.__str__(value).encode())
+    if kind is bytes:
+        return value  # type: ignore[no-any-return]
+    return str(value).encode() if kind is UUID else msgspec.json.encode(value)
+
+
+def _no_null(data: bytes) -> bytes:
+    if b"\0" in data:
+        raise psycopg.errors.DataError("text cannot contain NUL characters on PostgreSQL")
+    return data
+
+
+def _array(values: Sequence[Any]) -> bytes:
+    quoted = (str(value).replace("\\", "\\\\").replace('"', '\\"') for value in values)
+    return _no_null(("{" + ",".join(f'"{value}"' for value in quoted) + "}").encode())
+
+
+def _text(data: bytes) -> str:
+    return data.decode()
+
+
+def _instant(data: bytes) -> datetime:
+    found = datetime.fromisoformat(data.decode())  # the session's time zone is UTC: "2024-01-22 15:30:45.123456+00"
+    return found if found.tzinfo is UTC else found.astimezone(UTC)
+
+
+_LOADERS: dict[int, Callable[[bytes], Any] | None] = {
+    16: lambda data: data == b"t",
+    20: int,
+    21: int,
+    23: int,
+    26: int,
+    114: None,
+    700: float,
+    701: float,
+    1184: _instant,
+    1700: float,
+    3802: None,
+}
