@@ -1,0 +1,417 @@
+"""The settings themselves, as the reference groups them.
+
+No `from __future__ import annotations` here: `reading` looks at the annotations, and they must be types.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+
+class Secret:
+    """A text that no repr, log line or error shows."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('**********')"
+
+    def __str__(self) -> str:
+        return "**********"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
+
+class Group(Struct, frozen=True, kw_only=True):
+    """A branch of the tree."""
+
+
+def about(description: str, *also: str, ge: float | None = None, le: float | None = None) -> Meta:
+    """A leaf's one line of documentation, the older names of its variable, and its bounds."""
+    return Meta(description=description, ge=ge, le=le, extra={"also": also})
+
+
+def older(name: str) -> Callable[..., Meta]:
+    """`about` for a group whose older names are `{name}_…`: the last part is given with the leaf."""
+
+    def with_prefix(description: str, also: str, *, ge: float | None = None, le: float | None = None) -> Meta:
+        return about(description, f"{name}_{also}", ge=ge, le=le)
+
+    return with_prefix
+
+
+def seconds(amount: float) -> timedelta:
+    return timedelta(seconds=amount)
+
+
+class Api(Group, frozen=True):
+    host: Annotated[str, about("Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, about("Port to listen on; 0 takes a free one.", ge=0, le=65535)] = 4200
+    base_path: Annotated[str | None, about("Path before /api when a proxy serves under one.")] = None
+    auth_string: Annotated[Secret | None, about("user:password that every request must carry (HTTP Basic).")] = None
+    default_limit: Annotated[
+        int, about("Rows in a page when the request names no limit, and the most it may name.",
+                   "PREFECT_API_DEFAULT_LIMIT", ge=1)
+    ] = 200  # fmt: skip
+    keepalive_timeout: Annotated[
+        int, about("Seconds an idle connection stays open; more than the load balancer's.", ge=0)
+    ] = 5
+    csrf_protection_enabled: Annotated[
+        bool, about("Ask mutating requests for a CSRF token.", "PREFECT_SERVER_CSRF_PROTECTION_ENABLED")
+    ] = False
+    csrf_token_expiration: Annotated[
+        timedelta, about("How long a CSRF token is good.", "PREFECT_SERVER_CSRF_TOKEN_EXPIRATION")
+    ] = seconds(3600)
+    cors_allowed_origins: Annotated[
+        str, about("Origins, with commas, that browsers may call from.", "PREFECT_SERVER_CORS_ALLOWED_ORIGINS")
+    ] = "*"
+    cors_allowed_methods: Annotated[
+        str, about("Methods, with commas, for cross-origin requests.", "PREFECT_SERVER_CORS_ALLOWED_METHODS")
+    ] = "*"
+    cors_allowed_headers: Annotated[
+        str, about("Headers, with commas, for cross-origin requests.", "PREFECT_SERVER_CORS_ALLOWED_HEADERS")
+    ] = "*"
+    websocket_ping_interval: Annotated[float, about("Seconds between pings on a websocket.", ge=0)] = 20.0
+    websocket_ping_timeout: Annotated[float, about("Seconds to wait for a pong.", ge=0)] = 20.0
+    max_parameter_size: Annotated[
+        int, about("Most bytes of parameters, as JSON, of a run or a deployment; 0 for no limit.", ge=0)
+    ] = 524_288
+
+
+class Concurrency(Group, frozen=True):
+    initial_deployment_lease_duration: Annotated[
+        float, about("Seconds that a deployment's slot is leased for at first.", ge=30, le=3600)
+    ] = 300.0
+    maximum_concurrency_slot_wait_seconds: Annotated[
+        float, about("Most seconds a client is told to wait for a slot.", ge=0)
+    ] = 30.0
+
+
+class Tls(Group, frozen=True):
+    enabled: Annotated[bool, about("Connect to PostgreSQL with TLS and check its certificate.")] = False
+    ca_file: Annotated[str | None, about("File with the authority's certificate; without it, the system's.")] = None
+    cert_file: Annotated[str | None, about("File with our certificate, for mutual TLS.")] = None
+    key_file: Annotated[str | None, about("File with our key, for mutual TLS.")] = None
+    check_hostname: Annotated[bool, about("Check that the certificate is for the host connected to.")] = True
+
+
+class ConnectArgs(Group, frozen=True):
+    application_name: Annotated[str | None, about("Name that PostgreSQL shows for our connections.")] = None
+    search_path: Annotated[str | None, about("PostgreSQL schemas, with commas, to look for our tables in.")] = None
+    tls: Tls = Tls()
+
+
+class Sqlalchemy(Group, frozen=True):
+    pool_size: Annotated[
+        int, about("Connections, and threads, to PostgreSQL per process.", "PREFECT_SQLALCHEMY_POOL_SIZE", ge=1)
+    ] = 8
+    connect_args: ConnectArgs = ConnectArgs()
+
+
+_database = older("PREFECT_API_DATABASE")
+
+
+class Database(Group, frozen=True):
+    connection_url: Annotated[
+        Secret | None,
+        _database("sqlite:///file, sqlite+aiosqlite:///file, postgresql://… or postgresql+asyncpg://…; without it, "
+                  "and without the parts below, a file in the home directory.", "CONNECTION_URL"),
+    ] = None  # fmt: skip
+    driver: Annotated[
+        Literal["postgresql+asyncpg", "sqlite+aiosqlite"] | None,
+        _database("With the parts below instead of a URL.", "DRIVER"),
+    ] = None
+    host: Annotated[str | None, _database("PostgreSQL's host.", "HOST")] = None
+    port: Annotated[int | None, _database("PostgreSQL's port.", "PORT", ge=1, le=65535)] = None
+    user: Annotated[str | None, _database("PostgreSQL's user.", "USER")] = None
+    name: Annotated[str | None, _database("PostgreSQL's database, or SQLite's file.", "NAME")] = None
+    password: Annotated[Secret | None, _database("PostgreSQL's password.", "PASSWORD")] = None
+    migrate_on_start: Annotated[bool, _database("Bring the tables up to date at start.", "MIGRATE_ON_START")] = True
+    timeout: Annotated[float | None, _database("Seconds a statement may take.", "TIMEOUT", ge=0)] = 10.0
+    connection_timeout: Annotated[float | None, _database("Seconds to connect.", "CONNECTION_TIMEOUT", ge=0)] = 5.0
+    migration_timeout: Annotated[float | None, about("Seconds a migration's statement may take.", ge=0)] = None
+    sqlalchemy: Sqlalchemy = Sqlalchemy()
+
+
+class Deployments(Group, frozen=True):
+    concurrency_slot_wait_seconds: Annotated[
+        float, about("Seconds until a run that got no slot of its deployment tries again.",
+                     "PREFECT_DEPLOYMENT_CONCURRENCY_SLOT_WAIT_SECONDS", ge=0)
+    ] = 30.0  # fmt: skip
+
+
+_events = older("PREFECT_EVENTS")
+
+
+class Events(Group, frozen=True):
+    stream_out_enabled: Annotated[
+        bool, about("Send events out over the websocket.", "PREFECT_API_EVENTS_STREAM_OUT_ENABLED")
+    ] = True
+    related_resource_cache_ttl: Annotated[
+        timedelta, about("How long related resources may be remembered.",
+                         "PREFECT_API_EVENTS_RELATED_RESOURCE_CACHE_TTL")
+    ] = seconds(300)  # fmt: skip
+    maximum_labels_per_resource: Annotated[
+        int, _events("Most labels of a resource.", "MAXIMUM_LABELS_PER_RESOURCE", ge=0)
+    ] = 500
+    maximum_related_resources: Annotated[
+        int, _events("Most related resources of an event.", "MAXIMUM_RELATED_RESOURCES", ge=0)
+    ] = 100
+    maximum_size_bytes: Annotated[int, _events("Most bytes of an event as JSON.", "MAXIMUM_SIZE_BYTES", ge=0)] = (
+        1_500_000
+    )
+    expired_bucket_buffer: Annotated[
+        timedelta, _events("How long an automation's expired bucket is kept.", "EXPIRED_BUCKET_BUFFER")
+    ] = seconds(60)
+    proactive_granularity: Annotated[
+        timedelta, _events("How often proactive automations are evaluated.", "PROACTIVE_GRANULARITY")
+    ] = seconds(5)
+    retention_period: Annotated[timedelta, _events("How long events are kept.", "RETENTION_PERIOD")] = seconds(604_800)
+    maximum_websocket_backfill: Annotated[
+        timedelta, _events("How far back a websocket's subscriber may ask.", "MAXIMUM_WEBSOCKET_BACKFILL")
+    ] = seconds(900)
+    websocket_backfill_page_size: Annotated[
+        int, _events("Events read at a time for a backfill.", "WEBSOCKET_BACKFILL_PAGE_SIZE", ge=1)
+    ] = 250
+    maximum_event_name_length: Annotated[int, about("Most characters of an event's name.", ge=0)] = 1024
+
+
+class FlowRunGraph(Group, frozen=True):
+    max_nodes: Annotated[int, about("Most nodes of a run's graph.", "PREFECT_API_MAX_FLOW_RUN_GRAPH_NODES", ge=1)] = (
+        10_000
+    )
+    max_artifacts: Annotated[
+        int, about("Most artifacts on a run's graph.", "PREFECT_API_MAX_FLOW_RUN_GRAPH_ARTIFACTS", ge=1)
+    ] = 10_000
+
+
+class Logs(Group, frozen=True):
+    stream_out_enabled: Annotated[bool, about("Send logs out over the websocket.")] = False
+    stream_publishing_enabled: Annotated[bool, about("Offer new logs to the websocket's subscribers.")] = False
+
+
+_cancellation = older("PREFECT_API_SERVICES_CANCELLATION_CLEANUP")
+
+
+class CancellationCleanup(Group, frozen=True):
+    enabled: Annotated[bool, _cancellation("Cancel the tasks and subflows of cancelled runs.", "ENABLED")] = True
+    loop_seconds: Annotated[float, _cancellation("Seconds between rounds.", "LOOP_SECONDS", ge=0)] = 20.0
+    cancelling_timeout_seconds: Annotated[
+        float, about("Seconds after which a run still Cancelling becomes Cancelled.", ge=0)
+    ] = 300.0
+
+
+class CleanupReconciler(Group, frozen=True):
+    enabled: Annotated[bool, about("Deliver workers' clean-up messages again that were not done.")] = True
+    loop_seconds: Annotated[float, about("Seconds between rounds.", ge=0)] = 5.0
+    batch_size: Annotated[int, about("Messages in a round.", ge=1)] = 100
+
+
+class DbVacuum(Group, frozen=True):
+    enabled: Annotated[
+        frozenset[str], about("What is vacuumed, with commas: events, flow_runs, orphans; true for all of them.")
+    ] = frozenset({"events"})
+    loop_seconds: Annotated[float, about("Seconds between rounds.", ge=0)] = 3600.0
+    orphan_cleanup_loop_seconds: Annotated[float, about("Seconds between rounds for orphans.", ge=0)] = 86_400.0
+    retention_period: Annotated[timedelta, about("How long finished runs are kept.")] = seconds(7_776_000)
+    batch_size: Annotated[int, about("Rows deleted in one transaction.", ge=1)] = 200
+    event_retention_overrides: Annotated[
+        dict[str, float], about("JSON of event type to seconds, for events kept for another time.")
+    ] = field(default_factory=lambda: {"prefect.flow-run.heartbeat": 604_800.0})
+
+
+class EventPersister(Group, frozen=True):
+    enabled: Annotated[
+        bool, about("Delete events past their time.", "PREFECT_API_SERVICES_EVENT_PERSISTER_ENABLED")
+    ] = True
+
+
+_foreman = older("PREFECT_API_SERVICES_FOREMAN")
+
+
+class Foreman(Group, frozen=True):
+    enabled: Annotated[bool, _foreman("Mark workers, pools, queues and deployments that fell silent.", "ENABLED")] = (
+        True
+    )
+    loop_seconds: Annotated[float, _foreman("Seconds between rounds.", "LOOP_SECONDS", ge=0)] = 15.0
+    inactivity_heartbeat_multiple: Annotated[
+        int, _foreman("Heartbeats missed before a worker is offline.", "INACTIVITY_HEARTBEAT_MULTIPLE", ge=1)
+    ] = 3
+    fallback_heartbeat_interval_seconds: Annotated[
+        int, _foreman("Heartbeat of a worker that named none.", "FALLBACK_HEARTBEAT_INTERVAL_SECONDS", ge=1)
+    ] = 30
+    deployment_last_polled_timeout_seconds: Annotated[
+        int, _foreman("Seconds without a poll until a deployment is not ready.",
+                      "DEPLOYMENT_LAST_POLLED_TIMEOUT_SECONDS", ge=0)
+    ] = 60  # fmt: skip
+    work_queue_last_polled_timeout_seconds: Annotated[
+        int, _foreman("Seconds without a poll until a work queue is not ready.",
+                      "WORK_QUEUE_LAST_POLLED_TIMEOUT_SECONDS", ge=0)
+    ] = 60  # fmt: skip
+
+
+_late = older("PREFECT_API_SERVICES_LATE_RUNS")
+
+
+class LateRuns(Group, frozen=True):
+    enabled: Annotated[bool, _late("Mark runs that did not start in time.", "ENABLED")] = True
+    loop_seconds: Annotated[float, _late("Seconds between rounds.", "LOOP_SECONDS", ge=0)] = 5.0
+    after_seconds: Annotated[timedelta, _late("How long after its time a run is late.", "AFTER_SECONDS")] = seconds(15)
+
+
+_scheduler = older("PREFECT_API_SERVICES_SCHEDULER")
+
+
+class Scheduler(Group, frozen=True):
+    enabled: Annotated[bool, _scheduler("Make the runs of schedules.", "ENABLED")] = True
+    loop_seconds: Annotated[float, _scheduler("Seconds between rounds.", "LOOP_SECONDS", ge=0)] = 60.0
+    recent_deployments_loop_seconds: Annotated[
+        float, about("Seconds between looks at deployments that just changed.", ge=0)
+    ] = 5.0
+    deployment_batch_size: Annotated[int, _scheduler("Deployments in a round.", "DEPLOYMENT_BATCH_SIZE", ge=1)] = 100
+    max_runs: Annotated[int, _scheduler("Most runs ahead for a schedule.", "MAX_RUNS", ge=0)] = 100
+    min_runs: Annotated[int, _scheduler("Fewest runs ahead for a schedule.", "MIN_RUNS", ge=0)] = 3
+    max_scheduled_time: Annotated[timedelta, _scheduler("How far ahead at most.", "MAX_SCHEDULED_TIME")] = seconds(
+        8_640_000
+    )
+    min_scheduled_time: Annotated[timedelta, _scheduler("How far ahead at least.", "MIN_SCHEDULED_TIME")] = seconds(
+        3600
+    )
+    insert_batch_size: Annotated[int, _scheduler("Runs inserted at a time.", "INSERT_BATCH_SIZE", ge=1)] = 500
+
+
+_pauses = older("PREFECT_API_SERVICES_PAUSE_EXPIRATIONS")
+
+
+class PauseExpirations(Group, frozen=True):
+    enabled: Annotated[bool, _pauses("Fail paused runs whose time to be resumed is over.", "ENABLED")] = True
+    loop_seconds: Annotated[float, _pauses("Seconds between rounds.", "LOOP_SECONDS", ge=0)] = 5.0
+
+
+class Repossessor(Group, frozen=True):
+    enabled: Annotated[bool, about("Take slots back whose lease has expired.")] = True
+    loop_seconds: Annotated[float, about("Seconds between rounds.", ge=0)] = 15.0
+
+
+class TaskRunRecorder(Group, frozen=True):
+    enabled: Annotated[
+        bool, about("Record task runs from events.", "PREFECT_API_SERVICES_TASK_RUN_RECORDER_ENABLED")
+    ] = True
+
+
+class Triggers(Group, frozen=True):
+    enabled: Annotated[bool, about("Evaluate automations.", "PREFECT_API_SERVICES_TRIGGERS_ENABLED")] = True
+
+
+class Services(Group, frozen=True):
+    cancellation_cleanup: CancellationCleanup = CancellationCleanup()
+    cleanup_reconciler: CleanupReconciler = CleanupReconciler()
+    db_vacuum: DbVacuum = DbVacuum()
+    event_persister: EventPersister = EventPersister()
+    foreman: Foreman = Foreman()
+    late_runs: LateRuns = LateRuns()
+    scheduler: Scheduler = Scheduler()
+    pause_expirations: PauseExpirations = PauseExpirations()
+    repossessor: Repossessor = Repossessor()
+    task_run_recorder: TaskRunRecorder = TaskRunRecorder()
+    triggers: Triggers = Triggers()
+
+
+_scheduling = older("PREFECT_TASK_SCHEDULING")
+
+
+class TaskScheduling(Group, frozen=True):
+    max_scheduled_queue_size: Annotated[
+        int, _scheduling("Most background tasks queued for submission.", "MAX_SCHEDULED_QUEUE_SIZE", ge=1)
+    ] = 1000
+    max_retry_queue_size: Annotated[int, _scheduling("Most retries of them queued.", "MAX_RETRY_QUEUE_SIZE", ge=1)] = (
+        100
+    )
+    pending_task_timeout: Annotated[
+        timedelta, _scheduling("How long a task may be Pending before another worker gets it; 0 for ever.",
+                               "PENDING_TASK_TIMEOUT")
+    ] = seconds(0)  # fmt: skip
+
+
+class Tasks(Group, frozen=True):
+    tag_concurrency_slot_wait_seconds: Annotated[
+        float, about("Seconds until a task run that got no slot of its tags tries again.",
+                     "PREFECT_TASK_RUN_TAG_CONCURRENCY_SLOT_WAIT_SECONDS", ge=0)
+    ] = 10.0  # fmt: skip
+    max_cache_key_length: Annotated[
+        int, about("Most characters of a cache key.", "PREFECT_API_TASK_CACHE_KEY_MAX_LENGTH", ge=1)
+    ] = 2000
+    scheduling: TaskScheduling = TaskScheduling()
+
+
+class Ui(Group, frozen=True):
+    enabled: Annotated[bool, about("Serve the dashboard.", "PREFECT_UI_ENABLED")] = True
+    v2_enabled: Annotated[bool, about("Open the newer dashboard where the browser has no choice saved.")] = True
+    api_url: Annotated[
+        str | None, about("Where the dashboard finds the API; without it, where it was served from.",
+                          "PREFECT_UI_API_URL", "PREFECT_API_URL")
+    ] = None  # fmt: skip
+    serve_base: Annotated[str, about("Path that the dashboard is under.", "PREFECT_UI_SERVE_BASE")] = "/"
+    static_directory: Annotated[
+        str | None, about("Directory of the dashboard's files.", "PREFECT_UI_STATIC_DIRECTORY")
+    ] = None
+    show_promotional_content: Annotated[bool, about("Show advertisements in the dashboard.")] = False
+
+
+class WorkerChannel(Group, frozen=True):
+    cleanup_lease_seconds: Annotated[float, about("Seconds a worker has to do a clean-up message.", ge=0)] = 30.0
+    cleanup_max_delivery_attempts: Annotated[int, about("Deliveries before a message is given up.", ge=1)] = 3
+
+
+class Lictor(Group, frozen=True):
+    """What only this server has; the variables are `LICTOR_…`."""
+
+    home: Annotated[Path, about("Directory of the data; made when it is missing.")] = Path("~/.lictor")
+    role: Annotated[
+        Literal["all", "api", "services"], about("What a process runs: the API, the background services, or both.")
+    ] = "all"
+    services_port: Annotated[int, about("Port that `lictor services` answers /api/health on.", ge=0, le=65535)] = 4201
+    max_request_bytes: Annotated[int, about("Most bytes of a request's body.", ge=1024)] = 64 * 1024 * 1024
+    reader_threads: Annotated[int, about("Threads that read from SQLite.", ge=1, le=64)] = 2
+    shutdown_seconds: Annotated[int, about("Seconds that requests in flight have to finish in at the end.", ge=0)] = 5
+
+
+class Settings(Group, frozen=True):
+    logging_level: Annotated[
+        Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
+        about("From which level on the server writes its log.", "PREFECT_LOGGING_SERVER_LEVEL"),
+    ] = "WARNING"
+    metrics_enabled: Annotated[bool, about("Answer /api/metrics.", "PREFECT_API_ENABLE_METRICS")] = False
+    deployment_schedule_max_scheduled_runs: Annotated[
+        int, about("Most runs that one call to schedule a deployment makes.",
+                   "PREFECT_DEPLOYMENT_SCHEDULE_MAX_SCHEDULED_RUNS", ge=1)
+    ] = 50  # fmt: skip
+    encryption_key: Annotated[
+        Secret | None, about("Fernet key for the secrets in blocks; without it, one is made and kept.",
+                             "ORION_ENCRYPTION_KEY")
+    ] = None  # fmt: skip
+    api: Api = Api()
+    concurrency: Concurrency = Concurrency()
+    database: Database = Database()
+    deployments: Deployments = Deployments()
+    events: Events = Events()
+    flow_run_graph: FlowRunGraph = FlowRunGraph()
+    logs: Logs = Logs()
+    services: Services = Services()
+    tasks: Tasks = Tasks()
+    ui: Ui = Ui()
+    worker_channel: WorkerChannel = WorkerChannel()
+    lictor: Lictor = Lictor()
