@@ -6,7 +6,7 @@ import types
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Generic, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 from uuid import UUID
 
 import msgspec
@@ -106,7 +106,7 @@ def _field(hint: Any) -> Convert | Shape[Any] | None:
 def _converter(hint: Any) -> Convert | None:
     """The conversion a column's value needs, or None where drivers already return the right thing."""
     plain = _without_none(get_args(hint)[0] if get_origin(hint) is Annotated else hint)
-    if plain in (str, int, bytes):
+    if plain in (str, int, bytes) or get_origin(plain) is Literal:
         return None
     simple: dict[Any, Convert] = {datetime: instant, bool: bool, float: float, Raw: Raw, UUID: UUID}
     if plain in simple:

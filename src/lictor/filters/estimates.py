@@ -1,0 +1,47 @@
+"""What a run is estimated to have taken by now, and how late it is: derived when it is read, never stored."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from lictor.states.types import RUNNING, TERMINAL
+
+
+def run_time(total: float, state_type: str | None, state_timestamp: datetime | None, now: datetime) -> float:
+    """Seconds spent running until `now`: the finished stretches, and the one that is under way."""
+    if state_type == RUNNING and state_timestamp is not None:
+        return total + (now - state_timestamp).total_seconds()
+    return total
+
+
+def lateness(expected: datetime | None, start: datetime | None, state_type: str | None, now: datetime) -> float:
+    """Seconds from the expected start to the real one; to `now` if it is due and may still start; else 0."""
+    if expected is None:
+        return 0.0
+    if start is not None:
+        return (start - expected).total_seconds() if start > expected else 0.0
+    if expected < now and state_type not in TERMINAL:
+        return (now - expected).total_seconds()
+    return 0.0
+
+
+# The same two in SQL, for sums and averages over the rows of the run table with alias `{run}`.
+def run_time_sql(run: str, now: str = "{ts:now}") -> str:
+    return (
+        f"({run}.total_run_time + case when {run}.state_type = 'RUNNING' then "
+        f"{_seconds(now, f'{run}.state_timestamp')} else 0 end)"
+    )
+
+
+def lateness_sql(run: str, now: str = "{ts:now}") -> str:
+    return (
+        f"case when {run}.start_time > {run}.expected_start_time "
+        f"then {_seconds(f'{run}.start_time', f'{run}.expected_start_time')} "
+        f"when {run}.start_time is null and {run}.expected_start_time < {now} "
+        f"and {run}.state_type not in ({', '.join(repr(type_) for type_ in sorted(TERMINAL))}) "
+        f"then {_seconds(now, f'{run}.expected_start_time')} else 0 end"
+    )
+
+
+def _seconds(later: str, earlier: str) -> str:
+    return "{seconds:" + later.replace("{ts:", ":").replace("}", "") + ":" + earlier + "}"
