@@ -50,11 +50,12 @@ def emit_all(tx: Tx, events: list[Event]) -> None:
 def insert(tx: Tx, events: list[Event], received: datetime) -> list[Event]:
     """Write events that came from outside, in this order; returns those that were not there yet (by id)."""
     known = set(tx.all(KNOWN, ids=[event.id for event in events]))
-    # Of two with one id in a batch the first counts, as it does between batches.
-    fresh = list({event.id: event for event in reversed(events) if event.id not in known}.values())
-    fresh.reverse()
-    _insert(tx, fresh, received)
-    return fresh
+    fresh: dict[str, Event] = {}
+    for event in events:
+        if event.id not in known:
+            fresh.setdefault(event.id, event)
+    _insert(tx, list(fresh.values()), received)
+    return list(fresh.values())
 
 
 def _insert(tx: Tx, events: list[Event], received: datetime) -> None:
