@@ -1,0 +1,61 @@
+"""What rules about task runs ask beyond the run itself: its flow run, cached states, and slots of its tags' limits."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+
+from msgspec import Struct
+
+from lictor.states.types import State, StateDetails, StateType
+
+
+class EnclosingFlowRun(Struct, frozen=True):
+    """The flow run that a task run belongs to; without a `state_type` it has no state."""
+
+    id: str
+    run_count: int
+    state_type: StateType | None
+    state_details: StateDetails | None
+
+
+class TagLimit(Struct, frozen=True):
+    """An active concurrency limit on a tag; `average_seconds` is how long a slot of it is held."""
+
+    id: str
+    tag: str
+    limit: int
+    active_slots: int
+    average_seconds: float | None = None
+
+
+class TaskFacts(Protocol):
+    """Answered inside the decision's transaction, and only when a rule asks."""
+
+    def flow_run(self, flow_run_id: str) -> EnclosingFlowRun | None:
+        """The flow run; None if it is gone."""
+
+    def cached_state(self, key: str, now: datetime) -> State | None:
+        """The state that was last cached under a key and has not expired by `now`."""
+
+    def tag_limits(self, tags: list[str]) -> list[TagLimit]:
+        """The active limits on these tags."""
+
+    def acquire_tag_slots(self, limit_ids: list[str], task_run_id: str) -> str | None:
+        """The id of a lease without end on one slot of each limit, held by the task run; None if any is full."""
+
+    def release_tag_slots(self, lease_id: str) -> None:
+        """Give back the slots that this decision took."""
+
+
+class NoTagLimits:
+    """The part of `TaskFacts` about limits where no tag has one, so that there is no slot to take or give back."""
+
+    def tag_limits(self, tags: list[str]) -> list[TagLimit]:
+        return []
+
+    def acquire_tag_slots(self, limit_ids: list[str], task_run_id: str) -> str | None:
+        return None
+
+    def release_tag_slots(self, lease_id: str) -> None:
+        return None
