@@ -122,17 +122,19 @@ async def send(link: Connection, work: Work, path: str, body: Any) -> Answer | N
 
 
 async def make_flow(server: Server) -> str:
-    link = server.connection()
-    answer = await link.post("/api/flows/", bodies.flow("bench"))
-    await link.close()
-    return str(answer.json()["id"])
+    return await _made(server, "/api/flows/", bodies.flow("bench"))
 
 
 async def make_flow_run(server: Server) -> str:
-    flow_id = await make_flow(server)
+    return await _made(server, "/api/flow_runs/", bodies.flow_run(await make_flow(server)))
+
+
+async def _made(server: Server, path: str, body: Any) -> str:
     link = server.connection()
-    answer = await link.post("/api/flow_runs/", bodies.flow_run(flow_id))
+    answer = await send(link, Work(), path, body)
     await link.close()
+    if answer is None:
+        raise RuntimeError(f"{server.name} does not answer POST {path}")
     return str(answer.json()["id"])
 
 
