@@ -28,7 +28,14 @@ class ObjectNotFound(LictorError):
 
 
 class Conflict(LictorError):
-    """Data conflict. This resource may already exist."""
+    """A constraint of the database was violated; without a message, the reference's general text."""
+
+    @classmethod
+    def default_message(cls) -> str:
+        return (
+            "Data integrity conflict. This usually means a unique or foreign key constraint was violated. "
+            "See server logs for details."
+        )
 
     def __init__(self, message: str | None = None, *, constraint: str | None = None) -> None:
         super().__init__(message)
@@ -48,7 +55,7 @@ class Unprocessable(LictorError):
 
 
 class Invalid(LictorError):
-    """Input that does not have the declared shape: `errors` are pydantic-like dicts, `body` is what was decoded of it."""
+    """Input that does not have the declared shape: `errors` are pydantic-like dicts, `body` is what came."""
 
     def __init__(self, errors: Sequence[Mapping[str, Any]], body: Any = None) -> None:
         super().__init__("Invalid request received.")
@@ -80,3 +87,16 @@ class HTTPError(LictorError):
         self.status = status
         self.detail = detail
         self.headers = dict(headers or {})
+
+
+class FieldError(ValueError):
+    """Raised in a Struct's `__post_init__` to blame one field: a pydantic-like error of that field's location."""
+
+    def __init__(
+        self, field: str, message: str, *, type: str = "value_error", ctx: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.field = field
+        self.message = message
+        self.type = type
+        self.ctx = ctx

@@ -1,0 +1,280 @@
+"""The application: an ASGI callable made of routers, services and a few settings.
+
+Everything under the base path is the API. What else is asked for goes to `fallback`, another ASGI application.
+"""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from lictor.kit.errors import HTTPError, NotFound
+from lictor.web import auth, errors, openapi, replies
+from lictor.web.codec import encode
+from lictor.web.cors import Cors
+from lictor.web.endpoint import Endpoint, Unbuilt
+from lictor.web.replies import Wire
+from lictor.web.request import Disconnected, Receive, Request, Scope, Send, read_body
+from lictor.web.routing import WEBSOCKET, Route, Router, Tree, table
+from lictor.web.sockets import FAILURE, Socket
+
+log = logging.getLogger("lictor.web")
+
+ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
+Hook = Callable[[], Awaitable[None]]
+
+# zlib's window size for the gzip format.
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+class WebSettings(Struct, frozen=True, kw_only=True):
+    """What the HTTP layer needs to know; sizes are bytes."""
+
+    api_base_path: str = "/api"
+    auth_string: str | None = None
+    default_limit: int = 200
+    max_body_bytes: int = 64 * 1024 * 1024
+    cors_origins: tuple[str, ...] = ("*",)
+    cors_methods: tuple[str, ...] = ("*",)
+    cors_headers: tuple[str, ...] = ("*",)
+    gzip_min_bytes: int = 500
+    # Higher levels cost several times the CPU for a few percent on JSON of this size.
+    gzip_level: int = 1
+    socket_auth_seconds: float = 10.0
+    socket_max_bytes: int = 16 * 1024 * 1024
+    title: str = "Prefect REST API"
+    version: str = "3.9.1"
+
+
+class App:
+    """`in_flight` counts requests and conversations that have begun and not ended."""
+
+    def __init__(
+        self,
+        routers: Iterable[Router],
+        services: Mapping[type, Any] | None = None,
+        settings: WebSettings | None = None,
+        *,
+        unbuilt: Iterable[Router] = (),
+        csrf: auth.CsrfCheck | None = None,
+        fallback: ASGI | None = None,
+        on_start: Sequence[Hook] = (),
+        on_stop: Sequence[Hook] = (),
+    ) -> None:
+        self.settings = settings or WebSettings()
+        self.base = "/" + self.settings.api_base_path.strip("/") if self.settings.api_base_path.strip("/") else ""
+        self.csrf = csrf
+        self.fallback = fallback
+        self.on_start = on_start
+        self.on_stop = on_stop
+        self.in_flight = 0
+        self.cors = Cors(self.settings.cors_origins, self.settings.cors_methods, self.settings.cors_headers)
+        self.routes = table(routers, unbuilt)
+        self.endpoints = {route.key: self._compile(route, services or {}) for route in self.routes}
+        self.tree: Tree[Endpoint | Unbuilt] = Tree()
+        for route in self.routes:
+            self.tree.add(route.method, route.path, self.endpoints[route.key])
+        self._document: bytes | None = None
+
+    def _compile(self, route: Route, services: Mapping[type, Any]) -> Endpoint | Unbuilt:
+        return Unbuilt(route) if route.call is None else Endpoint(route, services, self.settings.default_limit)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        self.in_flight += 1
+        try:
+            if scope["type"] == "http":
+                await self._http(scope, receive, send)
+            else:
+                await self._websocket(scope, receive, send)
+        except Disconnected:
+            return
+        finally:
+            self.in_flight -= 1
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = _path(scope)
+        inside = self.inside(path)
+        request = Request(scope, path if inside is None else inside)
+        answer = await self._gate(request)
+        if answer is None and inside is None and path not in PAGES and self.fallback is not None:
+            await self.fallback(scope, receive, send)
+            return
+        if answer is None:
+            try:
+                answer = await self._answer(request, receive)
+            except Disconnected:
+                raise
+            except Exception as error:
+                answer = errors.answer(error, request)
+        await self._send(request, answer, send)
+
+    def inside(self, path: str) -> str | None:
+        """The path below the API's base path, or None when it is not below it."""
+        if not path.startswith(self.base) or path[len(self.base) : len(self.base) + 1] != "/":
+            return None
+        return path[len(self.base) :]
+
+    async def _gate(self, request: Request) -> Wire | None:
+        """What is answered before any endpoint is looked for."""
+        method = request.method
+        if method == "OPTIONS" and (answer := self.cors.preflight(request)):
+            return answer
+        if self.csrf is not None and method in auth.MUTATING:
+            return await auth.csrf_refusal(request, self.csrf)
+        return None
+
+    async def _answer(self, request: Request, receive: Receive) -> Wire:
+        path, method = request.path, request.method
+        api = request.path is not None and self.inside(_path(request.scope)) is not None
+        if not api:
+            return self._page(request)
+        secret = self.settings.auth_string
+        if secret is not None and path not in auth.UNGUARDED and not auth.authorized(request, secret):
+            return auth.unauthorized()
+        endpoint, values, methods = self.tree.find(path, method)
+        if endpoint is None:
+            return self._unmatched(request, methods)
+        version = request.raw_headers.get(b"x-prefect-api-version")
+        if version and path not in auth.UNVERSIONED:
+            auth.check_version(version)
+        if method != "GET":
+            request.body = await read_body(request, receive, self.settings.max_body_bytes)
+        return await endpoint.answer(request, values)
+
+    def _unmatched(self, request: Request, methods: set[str]) -> Wire:
+        methods.discard(WEBSOCKET)
+        if methods:
+            allow = {"Allow": ", ".join(sorted(methods))}
+            raise HTTPError(405, "Method Not Allowed", headers=allow)
+        if request.path in PAGES:
+            return self._page(request)
+        path = request.path
+        other = path[:-1] if path.endswith("/") else path + "/"
+        found, _, methods = self.tree.find(other, request.method)
+        if path != "/" and (found is not None or methods - {WEBSOCKET}):
+            return _redirect(request, self.base + other)
+        raise NotFound("Not Found")
+
+    def _page(self, request: Request) -> Wire:
+        page = PAGES.get(request.path)
+        if page is None:
+            raise NotFound("Not Found")
+        if request.method != "GET":
+            raise HTTPError(405, "Method Not Allowed", headers={"Allow": "GET"})
+        return page(self)
+
+    def document(self) -> bytes:
+        """The OpenAPI document as JSON, built at the first call."""
+        if self._document is None:
+            self._document = encode(openapi.document(list(self.endpoints.values()), self.settings))
+        return self._document
+
+    async def _send(self, request: Request, answer: Wire, send: Send) -> None:
+        status, headers, body = answer
+        origin = request.raw_headers.get(b"origin")
+        if origin is not None and all(name != b"access-control-allow-origin" for name, _ in headers):
+            headers = [*headers, *self.cors.answer(origin)]
+        if not isinstance(body, bytes):
+            await _stream(status, headers, body, send)
+            return
+        if len(body) >= self.settings.gzip_min_bytes and b"gzip" in request.raw_headers.get(b"accept-encoding", b""):
+            body = zlib.compress(body, self.settings.gzip_level, _GZIP)
+            headers = [*headers, (b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
+        if status != 204:
+            headers = [*headers, (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = self.inside(_path(scope))
+        request = Request(scope, path or "")
+        socket = Socket(
+            scope,
+            receive,
+            send,
+            request,
+            most=self.settings.socket_max_bytes,
+            auth_seconds=self.settings.socket_auth_seconds,
+        )
+        endpoint, values, _ = self.tree.find(path or "", WEBSOCKET)
+        if endpoint is None:
+            await send({"type": "websocket.close", "code": 1000, "reason": ""})
+            return
+        if not await socket.open(self.settings.auth_string):
+            return
+        try:
+            await _converse(endpoint, request, values, socket)
+        except Disconnected:
+            return
+        except Exception as error:
+            log.error("websocket %s failed", path, exc_info=error)
+            await socket.close(FAILURE, "Internal Server Error")
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            for hook in self.on_start:
+                await hook()
+        except Exception as error:
+            log.error("start failed", exc_info=error)
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        try:
+            for hook in self.on_stop:
+                await hook()
+        except Exception as error:
+            log.error("stop failed", exc_info=error)
+            await send({"type": "lifespan.shutdown.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _converse(endpoint: Endpoint | Unbuilt, request: Request, values: list[str], socket: Socket) -> None:
+    if isinstance(endpoint, Unbuilt):
+        await endpoint.converse(socket)
+        return
+    await endpoint.call(**endpoint.arguments(request, values, socket))
+    await socket.close()
+
+
+async def _stream(status: int, headers: replies.Headers, chunks: replies.Chunks, send: Send) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    if isinstance(chunks, AsyncIterable):
+        async for chunk in chunks:
+            await send(_chunk(chunk))
+    else:
+        for chunk in chunks:
+            await send(_chunk(chunk))
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _chunk(chunk: str | bytes) -> dict[str, Any]:
+    body = chunk.encode() if isinstance(chunk, str) else chunk
+    return {"type": "http.response.body", "body": body, "more_body": True}
+
+
+def _path(scope: Scope) -> str:
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path.removeprefix(root) if root else path
+
+
+def _redirect(request: Request, path: str) -> Wire:
+    query = request.scope["query_string"].decode("latin-1")
+    location = request.base_url + path + (f"?{query}" if query else "")
+    return Wire(307, [(b"location", location.encode("latin-1", "ignore"))], b"")
+
+
+PAGES: dict[str, Callable[[App], Wire]] = {
+    "/openapi.json": lambda app: Wire(200, [replies.JSON_TYPE], app.document()),
+    "/docs": lambda app: openapi.page(app.settings.title, app.base),
+}

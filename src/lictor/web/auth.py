@@ -1,0 +1,65 @@
+"""Who may ask: Basic authorization, CSRF tokens, and the version of the API that a client speaks."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import re
+from collections.abc import Awaitable, Callable
+
+from lictor.kit.errors import BadRequest
+from lictor.web import replies
+from lictor.web.replies import Wire
+from lictor.web.request import Request
+
+UNGUARDED = frozenset({"/health", "/ready"})
+UNVERSIONED = frozenset({"/health", "/version"})
+OLDEST_API = (0, 8, 0)
+
+MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+
+# (token, client) -> whether that client holds that token now
+CsrfCheck = Callable[[str, str], Awaitable[bool]]
+
+_VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
+
+
+def authorized(request: Request, auth_string: str) -> bool:
+    scheme, _, coded = (request.raw_headers.get(b"authorization") or b"").partition(b" ")
+    if scheme.lower() != b"basic":
+        return False
+    try:
+        given = base64.b64decode(coded)
+    except binascii.Error:
+        return False
+    return hmac.compare_digest(given, auth_string.encode())
+
+
+def unauthorized() -> Wire:
+    return replies.json({"exception_message": "Unauthorized"}, 401)
+
+
+async def csrf_refusal(request: Request, valid: CsrfCheck) -> Wire | None:
+    """The 403 for a mutating request without a good token, or None."""
+    token, client = request.header("prefect-csrf-token"), request.header("prefect-csrf-client")
+    if not token:
+        return replies.json({"detail": "Missing CSRF token."}, 403)
+    if not client:
+        return replies.json({"detail": "Missing client identifier."}, 403)
+    if not await valid(token, client):
+        headers = {"Access-Control-Allow-Origin": "*"}
+        return replies.json({"detail": "Invalid CSRF token or client identifier."}, 403, headers)
+    return None
+
+
+def check_version(value: bytes) -> None:
+    """BadRequest for a client that speaks an older API, or whose header is not x.y.z."""
+    text = value.decode("latin-1")
+    found = _VERSION.fullmatch(text.strip())
+    if not found:
+        raise BadRequest(
+            f"Invalid X-PREFECT-API-VERSION header format.Expected header in format 'x.y.z' but received {text}"
+        )
+    if tuple(map(int, found.groups())) < OLDEST_API:
+        raise BadRequest(f"The request specified API version {text} but this server requires version 0.8.0 or higher.")

@@ -1,0 +1,34 @@
+"""The one JSON codec of the wire: instants as ISO 8601 with `Z`, ids as text, stored JSON copied as it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lictor.web.shapes import Choice
+
+
+def decode_hook(kind: type, value: Any) -> Any:
+    """Called by msgspec for types that it does not know: a `Choice` picks its member."""
+    if issubclass(kind, Choice):
+        return choose(kind, value)
+    raise NotImplementedError(f"{kind.__name__} cannot be read from JSON")
+
+
+def choose(kind: type[Choice], value: Any) -> Any:
+    """The first member of the choice whose shape fits `value`; ValueError when none does."""
+    for member in kind.members():
+        try:
+            return msgspec.convert(value, member, dec_hook=decode_hook)
+        except msgspec.ValidationError:
+            continue
+    raise ValueError(f"Input should be one of {', '.join(m.__name__ for m in kind.members())}")
+
+
+def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """A strict decoder of `kind`; build it once."""
+    return msgspec.json.Decoder(kind, dec_hook=decode_hook)
+
+
+encode = msgspec.json.Encoder().encode

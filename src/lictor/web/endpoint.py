@@ -1,0 +1,274 @@
+"""An endpoint: what its function's signature asks for, compiled once at start, and the way from request to answer.
+
+Parameters by name and type: path parameters by name; `body`; `Annotated[T, Query()]` and `Annotated[T, Header()]`;
+`Request` and `Socket` by type; everything else is a service, also by type.
+"""
+
+from __future__ import annotations
+
+import inspect as signatures
+from collections.abc import Mapping
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import inspect as shapes_of
+from msgspec.structs import FieldInfo, fields, force_setattr
+
+from lictor.kit.errors import HTTPError, Invalid
+from lictor.web.codec import decoder
+from lictor.web.paging import check_limit
+from lictor.web.replies import Wire, wire
+from lictor.web.request import Request
+from lictor.web.routing import Route
+from lictor.web.shapes import Embedded, Header, Query
+from lictor.web.sockets import Socket
+from lictor.web.validation import FAILED, Loc, Walk, missing, parse, unreadable
+
+Services = Mapping[type, Any]
+
+_EMPTY = signatures.Parameter.empty
+
+
+class Parameter(NamedTuple):
+    """A path, query or header parameter: `wire` is its name there, `kind` None where any text will do."""
+
+    name: str
+    place: str
+    wire: str
+    annotation: Any
+    kind: shapes_of.Type | None
+    default: Any
+
+    @property
+    def required(self) -> bool:
+        return self.default is _EMPTY
+
+    def read(self, value: str | None, walk: Walk) -> Any:
+        """The parameter's value, or FAILED with an error in `walk`."""
+        loc: Loc = (self.place, self.wire)
+        if value is None:
+            if self.required:
+                walk.errors.append(missing(loc, None))
+                return FAILED
+            return self.default
+        return value if self.kind is None else walk.convert(self.kind, value, loc)
+
+
+class Body:
+    """The `body` parameter: a strict decoder, and the slow path for what it refuses."""
+
+    def __init__(self, annotation: Any, default: Any, most: int) -> None:
+        self.annotation = annotation
+        self.default = default
+        self.most = most
+        self.kind = shapes_of.type_info(annotation)
+        self.embedded = isinstance(annotation, type) and issubclass(annotation, Embedded)
+        self.limits = _limit_fields(self.kind)
+        self.decode = decoder(nullable(annotation) if self.embedded else annotation).decode
+
+    @property
+    def required(self) -> bool:
+        if self.embedded:
+            assert isinstance(self.kind, shapes_of.StructType)
+            return any(field.required for field in self.kind.fields)
+        return self.default is _EMPTY
+
+    def read(self, request: Request, walk: Walk) -> Any:
+        """The body as declared, or FAILED with errors in `walk`."""
+        media = request.raw_headers.get(b"content-type")
+        if request.body and (media is None or media == b"application/json" or is_json(media)):
+            try:
+                value = self.decode(request.body)
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                value = self._slow(parse(request.body), walk)
+            except RecursionError:
+                raise unreadable() from None
+        else:
+            value = self._slow(request.body.decode("utf-8", "replace") or None, walk)
+        if self.limits and value is not FAILED:
+            for name in self.limits:
+                force_setattr(value, name, check_limit(getattr(value, name), self.most))
+        return value
+
+    def _slow(self, value: Any, walk: Walk) -> Any:
+        if self.embedded:
+            assert isinstance(self.kind, shapes_of.StructType)
+            # Text that is not JSON is no body at all where nothing is required (observed).
+            absent = isinstance(value, str) and not self.required
+            return walk.embedded(self.kind, None if absent else value)
+        if value is not None:
+            return walk.convert(self.kind, value, ("body",))
+        if self.default is _EMPTY:
+            walk.errors.append(missing(("body",), None))
+            return FAILED
+        return self.default
+
+
+class Endpoint:
+    """A route ready to be called."""
+
+    def __init__(self, route: Route, services: Services, most: int) -> None:
+        assert route.call is not None
+        self.route = route
+        self.call = route.call
+        self.status = route.status
+        self.most = most
+        self.fixed: dict[str, Any] = {}
+        self.parameters: list[Parameter] = []
+        self.body: Body | None = None
+        self.context: tuple[str, ...] = ()
+        self._bind(signatures.signature(route.call), get_type_hints(route.call, include_extras=True), services)
+        # Most paths need no conversion: their values are used as they were matched.
+        self.plain = tuple(route.names) if not any(p.place == "path" for p in self.parameters) else None
+
+    def _bind(self, signature: signatures.Signature, hints: dict[str, Any], services: Services) -> None:
+        self.returns = hints.get("return", Any)
+        context = []
+        for name, parameter in signature.parameters.items():
+            annotation = hints.get(name, Any)
+            if name == "body":
+                self.body = Body(annotation, parameter.default, self.most)
+            elif found := declared(name, annotation, parameter.default, self.route.names):
+                self.parameters += [] if found.place == "path" and found.kind is None else [found]
+            elif annotation in (Request, Socket):
+                context.append(name)
+            elif annotation in services:
+                self.fixed[name] = services[annotation]
+            elif parameter.default is _EMPTY:
+                raise TypeError(f"{self.route.method} {self.route.path}: nothing to give for {name}: {annotation!r}")
+        self.context = tuple(context)
+        absent = set(self.route.names) - set(signature.parameters)
+        if absent:
+            raise TypeError(f"{self.route.method} {self.route.path}: its function does not take {sorted(absent)}")
+
+    async def answer(self, request: Request, values: list[str]) -> Wire:
+        """Calls the function and turns its result into bytes; raises Invalid with every error of the input."""
+        result = self.call(**self.arguments(request, values, request))
+        if hasattr(result, "__await__"):
+            result = await result
+        return wire(result, self.status)
+
+    def arguments(self, request: Request, values: list[str], context: Request | Socket) -> dict[str, Any]:
+        """The function's arguments; `context` is what a parameter of type Request or Socket gets."""
+        arguments = dict(self.fixed)
+        for name in self.context:
+            arguments[name] = context
+        walk = Walk(self.most)
+        if self.plain is not None:
+            arguments.update(zip(self.plain, values, strict=True))
+        else:
+            arguments.update(zip(self.route.names, values, strict=True))
+        for parameter in self.parameters:
+            arguments[parameter.name] = parameter.read(_given(parameter, request, arguments), walk)
+        if self.body is not None:
+            arguments["body"] = self.body.read(request, walk)
+        if walk.errors:
+            raise Invalid(walk.errors, as_sent(request))
+        return arguments
+
+
+class Unbuilt:
+    """Stands for an operation that is not built yet: 501 with its name."""
+
+    def __init__(self, route: Route) -> None:
+        self.route = route
+        self.parameters: list[Parameter] = []
+        self.body: Body | None = None
+        self.returns: Any = Any
+
+    async def answer(self, request: Request, values: list[str]) -> Wire:
+        raise HTTPError(501, f"Not implemented: {self.route.name}")
+
+    async def converse(self, socket: Socket) -> None:
+        await socket.close(1011, f"Not implemented: {self.route.name}")
+
+
+def declared(name: str, annotation: Any, default: Any, path_names: tuple[str, ...]) -> Parameter | None:
+    """The path, query or header parameter that an annotation declares, or None for anything else."""
+    if name in path_names:
+        kind = None if annotation is str else shapes_of.type_info(annotation)
+        return Parameter(name, "path", name, annotation, kind, _EMPTY)
+    if get_origin(annotation) is not Annotated:
+        return None
+    bare, *extras = get_args(annotation)
+    for extra in extras:
+        if isinstance(extra, Query | Header):
+            place = "query" if isinstance(extra, Query) else "header"
+            wire_name = extra.name or (name if place == "query" else name.replace("_", "-"))
+            rest = [other for other in extras if other is not extra]
+            bare = Annotated[(bare, *rest)] if rest else bare
+            kind = None if bare in (str, str | None) else shapes_of.type_info(bare)
+            return Parameter(name, place, wire_name, bare, kind, default)
+    return None
+
+
+def _given(parameter: Parameter, request: Request, arguments: dict[str, Any]) -> str | None:
+    if parameter.place == "query":
+        return request.query.get(parameter.wire)
+    if parameter.place == "header":
+        return request.header(parameter.wire)
+    return str(arguments[parameter.name])
+
+
+def is_json(media: bytes) -> bool:
+    kind = media.split(b";", 1)[0].strip().lower()
+    return kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json"))
+
+
+def as_sent(request: Request) -> Any:
+    """The body for an error's `request_body`: parsed where it is JSON, else its text."""
+    if not request.body:
+        return None
+    media = request.raw_headers.get(b"content-type")
+    return parse(request.body) if media is None or is_json(media) else request.body.decode("utf-8", "replace")
+
+
+def _limit_fields(kind: shapes_of.Type) -> tuple[str, ...]:
+    if not isinstance(kind, shapes_of.StructType):
+        return ()
+    return tuple(
+        field.name
+        for field in kind.fields
+        if isinstance(field.type, shapes_of.Metadata) and (field.type.extra or {}).get("lictor") == "limit"
+    )
+
+
+def nullable(struct: type[Embedded]) -> type[Embedded]:
+    """A subclass that takes null for every field with a default and puts the default in its place.
+
+    Clients send null for all that they leave out; without this each such body would take the slow path.
+    """
+    hints = get_type_hints(struct, include_extras=True)
+    defaults = [field for field in fields(struct) if not field.required and field.default is not None]
+    if not defaults:
+        return struct
+    own = getattr(struct, "__post_init__", None)
+
+    def fill(self: Embedded) -> None:
+        for field in defaults:
+            if getattr(self, field.name) is None:
+                force_setattr(self, field.name, _default(field))
+        if own is not None:
+            own(self)
+
+    subclass: type[Embedded] = msgspec.defstruct(  # type: ignore[assignment]
+        struct.__name__,
+        [(field.name, hints[field.name] | None, _shared(field)) for field in defaults],
+        bases=(struct,),
+        namespace={"__post_init__": fill},
+        rename={field.name: field.encode_name for field in fields(struct)},
+        kw_only=True,
+    )
+    return subclass
+
+
+def _default(field: FieldInfo) -> Any:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
+
+
+def _shared(field: FieldInfo) -> Any:
+    return (
+        field.default
+        if field.default_factory is msgspec.NODEFAULT
+        else msgspec.field(default_factory=field.default_factory)
+    )

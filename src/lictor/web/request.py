@@ -1,0 +1,104 @@
+"""What an endpoint may ask about its request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from lictor.kit.errors import HTTPError
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+_CLIENT = re.compile(r"prefect/(\d+)\.(\d+)\.(\d+)")
+
+
+class Request:
+    """One HTTP request (or websocket upgrade): headers, query, body bytes and who is asking."""
+
+    __slots__ = ("_query", "body", "path", "raw_headers", "scope")
+
+    def __init__(self, scope: Scope, path: str) -> None:
+        self.scope = scope
+        self.path = path
+        self.raw_headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.body = b""
+        self._query: dict[str, str] | None = None
+
+    @property
+    def method(self) -> str:
+        return str(self.scope["method"])
+
+    def header(self, name: str) -> str | None:
+        """The header's value; `name` in lower case."""
+        value = self.raw_headers.get(name.encode("latin-1"))
+        return None if value is None else value.decode("latin-1")
+
+    @property
+    def query(self) -> dict[str, str]:
+        """The query parameters; of a repeated one the last."""
+        if self._query is None:
+            text = self.scope["query_string"].decode("latin-1")
+            self._query = dict(parse_qsl(text, keep_blank_values=True))
+        return self._query
+
+    @property
+    def client_version(self) -> tuple[int, int, int] | None:
+        """The SDK's version from `User-Agent: prefect/3.4.1 (API 0.8.4)`, or None for other clients."""
+        found = _CLIENT.match(self.header("user-agent") or "")
+        return (int(found[1]), int(found[2]), int(found[3])) if found else None
+
+    @property
+    def api_version(self) -> str | None:
+        return self.header("x-prefect-api-version")
+
+    @property
+    def base_url(self) -> str:
+        """Scheme and host as the client sees them, without a trailing slash; proxies' X-Forwarded-* are believed."""
+        scheme = self.header("x-forwarded-proto") or self.scope.get("scheme", "http")
+        host = self.header("x-forwarded-host") or self.header("host")
+        if host is None:
+            name, port = self.scope.get("server") or ("localhost", None)
+            host = f"{name}:{port}" if port else name
+        return f"{scheme.split(',')[0].strip()}://{host.split(',')[0].strip()}"
+
+
+async def read_body(request: Request, receive: Receive, most: int) -> bytes:
+    """The whole body; raises a 413 as soon as it is known to pass `most` bytes."""
+    declared = request.raw_headers.get(b"content-length")
+    if declared is not None and declared.isdigit() and int(declared) > most:
+        raise too_large(most)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message.get("more_body"):
+        body = await _rest(body, receive, most)
+    if len(body) > most:
+        raise too_large(most)
+    return body
+
+
+async def _rest(first: bytes, receive: Receive, most: int) -> bytes:
+    parts, size = [first], len(first)
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        part = message.get("body", b"")
+        parts.append(part)
+        size += len(part)
+        if size > most:
+            raise too_large(most)
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def too_large(most: int) -> HTTPError:
+    return HTTPError(413, f"Request body is larger than {most} bytes.")
+
+
+class Disconnected(Exception):
+    """The client went away."""
