@@ -1,0 +1,23 @@
+"""Filters of runs, flows, deployments, work pools and queues: declared shapes, and what they mean across entities."""
+
+from lictor.filters.across import where_for
+from lictor.filters.entities import (
+    DeploymentFilter,
+    Filter,
+    FlowFilter,
+    FlowRunFilter,
+    TaskRunFilter,
+    WorkPoolFilter,
+    WorkQueueFilter,
+)
+
+__all__ = [
+    "DeploymentFilter",
+    "Filter",
+    "FlowFilter",
+    "FlowRunFilter",
+    "TaskRunFilter",
+    "WorkPoolFilter",
+    "WorkQueueFilter",
+    "where_for",
+]

@@ -71,13 +71,13 @@ class FlowRunCreate(Struct, forbid_unknown_fields=True):
 class FlowRunUpdate(Struct, forbid_unknown_fields=True):
     """Changes to a run; an absent field stays as it is. An empty or null name means a random one."""
 
-    name: str | None | UnsetType = UNSET
-    flow_version: str | None | UnsetType = UNSET
+    name: str | UnsetType | None = UNSET
+    flow_version: str | UnsetType | None = UNSET
     parameters: dict[str, Raw] | UnsetType = UNSET
     empirical_policy: FlowRunPolicy | UnsetType = UNSET
     tags: list[str] | UnsetType = UNSET
-    infrastructure_pid: str | None | UnsetType = UNSET
-    job_variables: dict[str, Any] | None | UnsetType = UNSET
+    infrastructure_pid: str | UnsetType | None = UNSET
+    job_variables: dict[str, Any] | UnsetType | None = UNSET
 
 
 class FlowRunResponse(Struct):
