@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin
 
 import msgspec
 
+from lictor.web.auth import UNVERSIONED
 from lictor.web.codec import encode
 from lictor.web.replies import Created, Reply, Streaming, Wire
 from lictor.web.routing import Route
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from lictor.web.endpoint import Endpoint, Parameter, Unbuilt
 
 REFERENCES = "#/components/schemas/{name}"
-UNVERSIONED = frozenset({"/health", "/ready"})
 VERSION_HEADER = {
     "name": "x-prefect-api-version",
     "in": "header",

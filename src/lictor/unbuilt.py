@@ -1,0 +1,230 @@
+"""What of the API is not built yet. Each line answers 501 with its name until a concept declares the operation;
+then the line goes (a test insists), so this page only shrinks.
+
+A line: method, path, name, success code, body (R required, O optional, - none), then query (?) and header (^)
+parameters, with ! where they are required. A websocket has only path and name.
+"""
+
+from __future__ import annotations
+
+from lictor.web.routing import WEBSOCKET, Declared, Router
+
+_BODIES = {"-": "", "O": "optional", "R": "required"}
+_PLACES = {"?": "query", "^": "header"}
+
+
+def router() -> Router:
+    """All operations of this page, declared as not built."""
+    found = Router()
+    for line in OPERATIONS.split("\n"):
+        declare(found, line.split())
+    return found
+
+
+def declare(router: Router, words: list[str]) -> None:
+    match words:
+        case [method, path, name] if method == WEBSOCKET:
+            router.unbuilt(WEBSOCKET, path, name, 101)
+        case [method, path, name, status, body, *parameters]:
+            router.unbuilt(method, path, name, int(status), _BODIES[body], map(parameter, parameters))
+
+
+def parameter(word: str) -> Declared:
+    return Declared(_PLACES[word[0]], word[1:].rstrip("!"), word.endswith("!"))
+
+
+OPERATIONS = """
+GET /admin/settings read_settings 200 -
+DELETE /admin/storage clear_server_default_result_storage 204 -
+GET /admin/storage read_server_default_result_storage 200 -
+PUT /admin/storage update_server_default_result_storage 200 R
+GET /admin/version read_version 200 -
+POST /artifacts/ create_artifact 200 R
+POST /artifacts/count count_artifacts 200 O
+POST /artifacts/filter read_artifacts 200 O
+POST /artifacts/latest/count count_latest_artifacts 200 O
+POST /artifacts/latest/filter read_latest_artifacts 200 O
+DELETE /artifacts/{id:uuid} delete_artifact 204 -
+GET /artifacts/{id:uuid} read_artifact 200 -
+PATCH /artifacts/{id:uuid} update_artifact 204 R
+GET /artifacts/{key}/latest read_latest_artifact 200 -
+POST /automations/ create_automation 201 R
+POST /automations/count count_automations 200 O
+POST /automations/filter read_automations 200 O
+DELETE /automations/owned-by/{resource_id:str} delete_automations_owned_by_resource 202 -
+GET /automations/related-to/{resource_id:str} read_automations_related_to_resource 200 -
+POST /automations/templates/validate validate_template 200 O
+DELETE /automations/{id:uuid} delete_automation 204 -
+GET /automations/{id:uuid} read_automation 200 -
+PATCH /automations/{id:uuid} patch_automation 204 R
+PUT /automations/{id:uuid} update_automation 204 R
+GET /block_capabilities/ read_available_block_capabilities 200 -
+POST /block_documents/ create_block_document 201 R
+POST /block_documents/count count_block_documents 200 O
+POST /block_documents/filter read_block_documents 200 O
+DELETE /block_documents/{id:uuid} delete_block_document 204 -
+GET /block_documents/{id:uuid} read_block_document_by_id 200 - ?include_secrets
+PATCH /block_documents/{id:uuid} update_block_document_data 204 R
+POST /block_schemas/ create_block_schema 201 R
+GET /block_schemas/checksum/{checksum} read_block_schema_by_checksum 200 - ?version
+POST /block_schemas/filter read_block_schemas 200 O
+DELETE /block_schemas/{id:uuid} delete_block_schema 204 -
+GET /block_schemas/{id:uuid} read_block_schema_by_id 200 -
+POST /block_types/ create_block_type 201 R
+POST /block_types/filter read_block_types 200 O
+POST /block_types/install_system_block_types install_system_block_types 200 -
+GET /block_types/slug/{slug} read_block_type_by_slug 200 -
+GET /block_types/slug/{slug}/block_documents read_block_documents_for_block_type 200 - ?include_secrets
+GET /block_types/slug/{slug}/block_documents/name/{block_document_name} read_block_document_by_name_for_block_type 200 - ?include_secrets
+DELETE /block_types/{id:uuid} delete_block_type 204 -
+GET /block_types/{id:uuid} read_block_type_by_id 200 -
+PATCH /block_types/{id:uuid} update_block_type 204 R
+GET /collections/views/{view} read_view_content 200 -
+POST /concurrency_limits/ create_concurrency_limit 200 R
+POST /concurrency_limits/decrement decrement_concurrency_limits_v1 200 R
+POST /concurrency_limits/filter read_concurrency_limits 200 O
+POST /concurrency_limits/increment increment_concurrency_limits_v1 200 R
+DELETE /concurrency_limits/tag/{tag} delete_concurrency_limit_by_tag 200 -
+GET /concurrency_limits/tag/{tag} read_concurrency_limit_by_tag 200 -
+POST /concurrency_limits/tag/{tag}/reset reset_concurrency_limit_by_tag 200 O
+DELETE /concurrency_limits/{id:uuid} delete_concurrency_limit 200 -
+GET /concurrency_limits/{id:uuid} read_concurrency_limit 200 -
+GET /csrf-token create_csrf_token 200 - ?client!
+POST /deployments/ create_deployment 200 R
+POST /deployments/bulk_delete bulk_delete_deployments 200 O
+POST /deployments/count count_deployments 200 O
+POST /deployments/filter read_deployments 200 O
+POST /deployments/get_scheduled_flow_runs get_scheduled_flow_runs_for_deployments 200 R
+GET /deployments/name/{flow_name}/{deployment_name} read_deployment_by_name 200 -
+POST /deployments/paginate paginate_deployments 200 O
+DELETE /deployments/{id:uuid} delete_deployment 204 -
+GET /deployments/{id:uuid} read_deployment 200 -
+PATCH /deployments/{id:uuid} update_deployment 204 R
+POST /deployments/{id:uuid}/create_flow_run create_flow_run_from_deployment 200 R
+POST /deployments/{id:uuid}/create_flow_run/bulk bulk_create_flow_runs_from_deployment 200 R
+POST /deployments/{id:uuid}/pause_deployment pause_deployment 200 -
+POST /deployments/{id:uuid}/resume_deployment resume_deployment 200 -
+POST /deployments/{id:uuid}/schedule schedule_deployment 200 O
+GET /deployments/{id:uuid}/schedules read_deployment_schedules 200 -
+POST /deployments/{id:uuid}/schedules create_deployment_schedules 201 R
+DELETE /deployments/{id:uuid}/schedules/{schedule_id:uuid} delete_deployment_schedule 204 -
+PATCH /deployments/{id:uuid}/schedules/{schedule_id:uuid} update_deployment_schedule 204 R
+GET /deployments/{id:uuid}/work_queue_check work_queue_check_for_deployment 200 -
+POST /events create_events 204 R
+POST /events/count-by/{countable} count_account_events 200 R
+POST /events/filter read_events 200 O
+GET /events/filter/next read_account_events_page 200 - ?page-token!
+GET /flow_run_states/ read_flow_run_states 200 - ?flow_run_id!
+GET /flow_run_states/{id:uuid} read_flow_run_state 200 -
+POST /flow_runs/ create_flow_run 200 R
+POST /flow_runs/bulk_delete bulk_delete_flow_runs 200 O
+POST /flow_runs/bulk_set_state bulk_set_flow_run_state 200 R
+POST /flow_runs/count count_flow_runs 200 O
+POST /flow_runs/filter read_flow_runs 200 O
+POST /flow_runs/history flow_run_history 200 R
+POST /flow_runs/lateness average_flow_run_lateness 200 O
+POST /flow_runs/paginate paginate_flow_runs 200 O
+DELETE /flow_runs/{id:uuid} delete_flow_run 204 -
+GET /flow_runs/{id:uuid} read_flow_run 200 -
+PATCH /flow_runs/{id:uuid} update_flow_run 204 R
+GET /flow_runs/{id:uuid}/graph read_flow_run_graph_v1 200 -
+GET /flow_runs/{id:uuid}/graph-v2 read_flow_run_graph_v2 200 - ?since
+POST /flow_runs/{id:uuid}/input create_flow_run_input 201 R
+POST /flow_runs/{id:uuid}/input/filter filter_flow_run_input 200 R
+DELETE /flow_runs/{id:uuid}/input/{key} delete_flow_run_input 204 -
+GET /flow_runs/{id:uuid}/input/{key} read_flow_run_input 200 -
+PATCH /flow_runs/{id:uuid}/labels update_flow_run_labels 204 R
+GET /flow_runs/{id:uuid}/logs/download download_logs 200 -
+POST /flow_runs/{id:uuid}/resume resume_flow_run 200 O
+POST /flow_runs/{id:uuid}/set_state set_flow_run_state 200 R
+POST /flows/ create_flow 200 R
+POST /flows/bulk_delete bulk_delete_flows 200 O
+POST /flows/count count_flows 200 O
+POST /flows/filter read_flows 200 O
+GET /flows/name/{name} read_flow_by_name 200 -
+POST /flows/paginate paginate_flows 200 O
+DELETE /flows/{id:uuid} delete_flow 204 -
+GET /flows/{id:uuid} read_flow 200 -
+PATCH /flows/{id:uuid} update_flow 204 R
+GET /health health_check 200 -
+GET /hello hello 200 -
+POST /logs/ create_logs 201 R
+POST /logs/filter read_logs 200 O
+GET /observed-states read_observed_states 200 - ?query ?order_by ?limit
+GET /ready perform_readiness_check 200 -
+PUT /saved_searches/ create_saved_search 200 R
+POST /saved_searches/filter read_saved_searches 200 O
+DELETE /saved_searches/{id:uuid} delete_saved_search 204 -
+GET /saved_searches/{id:uuid} read_saved_search 200 -
+GET /task_run_states/ read_task_run_states 200 - ?task_run_id!
+GET /task_run_states/{id:uuid} read_task_run_state 200 -
+POST /task_runs/ create_task_run 200 R
+POST /task_runs/count count_task_runs 200 O
+POST /task_runs/filter read_task_runs 200 O
+POST /task_runs/history task_run_history 200 R
+POST /task_runs/paginate paginate_task_runs 200 O
+DELETE /task_runs/{id:uuid} delete_task_run 204 -
+GET /task_runs/{id:uuid} read_task_run 200 -
+PATCH /task_runs/{id:uuid} update_task_run 204 R
+POST /task_runs/{id:uuid}/set_state set_task_run_state 200 R
+POST /task_workers/filter read_task_workers 200 O
+POST /templates/validate validate_template 200 O
+POST /ui/flow_runs/count-task-runs count_task_runs_by_flow_run 200 R
+POST /ui/flow_runs/history read_flow_run_history 200 O
+POST /ui/flows/count-deployments count_deployments_by_flow 200 R
+POST /ui/flows/next-runs next_runs_by_flow 200 R
+POST /ui/schemas/validate validate_obj 200 R
+POST /ui/task_runs/count read_task_run_counts_by_state 200 O
+POST /ui/task_runs/dashboard/counts read_dashboard_task_run_counts 200 R
+GET /ui/task_runs/{id:uuid} read_task_run_with_flow_run_name 200 -
+POST /v2/concurrency_limits/ create_concurrency_limit_v2 201 R
+POST /v2/concurrency_limits/decrement bulk_decrement_active_slots 200 R
+POST /v2/concurrency_limits/decrement-with-lease bulk_decrement_active_slots_with_lease 204 R
+POST /v2/concurrency_limits/filter read_all_concurrency_limits_v2 200 O
+POST /v2/concurrency_limits/increment bulk_increment_active_slots 200 R
+POST /v2/concurrency_limits/increment-with-lease bulk_increment_active_slots_with_lease 200 R
+POST /v2/concurrency_limits/leases/{lease_id}/renew renew_concurrency_lease 204 O
+DELETE /v2/concurrency_limits/{id_or_name} delete_concurrency_limit_v2 204 -
+GET /v2/concurrency_limits/{id_or_name} read_concurrency_limit_v2 200 -
+PATCH /v2/concurrency_limits/{id_or_name} update_concurrency_limit_v2 204 R
+POST /variables/ create_variable 201 R
+POST /variables/count count_variables 200 O
+POST /variables/filter read_variables 200 O
+DELETE /variables/name/{name:str} delete_variable_by_name 204 -
+GET /variables/name/{name:str} read_variable_by_name 200 -
+PATCH /variables/name/{name:str} update_variable_by_name 204 R
+DELETE /variables/{id:uuid} delete_variable 204 -
+GET /variables/{id:uuid} read_variable 200 -
+PATCH /variables/{id:uuid} update_variable 204 R
+GET /version server_version 200 -
+POST /work_pools/ create_work_pool 201 R
+POST /work_pools/count count_work_pools 200 O
+POST /work_pools/filter read_work_pools 200 O
+DELETE /work_pools/{name} delete_work_pool 204 -
+GET /work_pools/{name} read_work_pool 200 -
+PATCH /work_pools/{name} update_work_pool 204 R
+POST /work_pools/{name}/concurrency_status read_work_pool_concurrency_status 200 O
+POST /work_pools/{name}/get_scheduled_flow_runs get_scheduled_flow_runs 200 O
+POST /work_pools/{work_pool_name}/queues create_work_queue 201 R
+POST /work_pools/{work_pool_name}/queues/filter read_work_queues 200 O
+DELETE /work_pools/{work_pool_name}/queues/{name} delete_work_queue 204 -
+GET /work_pools/{work_pool_name}/queues/{name} read_work_queue 200 -
+PATCH /work_pools/{work_pool_name}/queues/{name} update_work_queue 204 R
+POST /work_pools/{work_pool_name}/workers/filter read_workers 200 O
+POST /work_pools/{work_pool_name}/workers/heartbeat worker_heartbeat 204 R
+DELETE /work_pools/{work_pool_name}/workers/{name} delete_worker 204 -
+POST /work_queues/ create_work_queue 201 R
+POST /work_queues/filter read_work_queues 200 O
+GET /work_queues/name/{name} read_work_queue_by_name 200 -
+DELETE /work_queues/{id:uuid} delete_work_queue 204 -
+GET /work_queues/{id:uuid} read_work_queue 200 -
+PATCH /work_queues/{id:uuid} update_work_queue 204 R
+POST /work_queues/{id:uuid}/concurrency_status read_work_queue_concurrency_status 200 O
+POST /work_queues/{id:uuid}/get_runs read_work_queue_runs 200 O ^x-prefect-ui
+GET /work_queues/{id:uuid}/status read_work_queue_status 200 -
+WEBSOCKET /task_runs/subscriptions/scheduled scheduled_task_subscription
+WEBSOCKET /logs/out stream_logs_out
+WEBSOCKET /work_pools/{work_pool_name}/workers/connect worker_channel_connect
+WEBSOCKET /events/in stream_events_in
+WEBSOCKET /events/out stream_workspace_events_out
+"""  # noqa: E501
