@@ -23,7 +23,7 @@ class DeploymentLimit(Struct, frozen=True):
 
 
 class FlowFacts(Protocol):
-    """Answered inside the decision's transaction, and only when a rule asks."""
+    """Answered inside the decision's transaction, and only when a rule asks or an effect is carried out."""
 
     def deployment_limit(self, deployment_id: str) -> DeploymentLimit | None:
         """The limit of a deployment; None if the deployment is gone."""
@@ -36,6 +36,12 @@ class FlowFacts(Protocol):
 
     def release_slot(self, lease_id: str) -> None:
         """Give back a slot that this decision took."""
+
+    def give_back(self, deployment_id: str, lease_id: str | None) -> None:
+        """Free the slot that a run of the deployment held: its lease, or if it has none one slot of the limit."""
+
+    def keep_unrenewed(self, lease_id: str) -> None:
+        """The holder cannot renew this lease: from now on it does not expire."""
 
 
 class NoLimits:
@@ -51,4 +57,10 @@ class NoLimits:
         return False
 
     def release_slot(self, lease_id: str) -> None:
+        return None
+
+    def give_back(self, deployment_id: str, lease_id: str | None) -> None:
+        return None
+
+    def keep_unrenewed(self, lease_id: str) -> None:
         return None

@@ -115,7 +115,8 @@ def late_once(t: FlowTransition, initial: State | None, proposed: State) -> None
 @rule(entering={PAUSED})
 def pause(t: FlowTransition, initial: State | None, proposed: State) -> Exit:
     """A RUNNING run pauses once for each pause_key, and is suspended only if its deployment can start it again."""
-    key = proposed.state_details.pause_key or ids.new4()
+    wanted = proposed.state_details.pause_key
+    key = ids.new4() if wanted is None else wanted
     if _refused_to_pause(t, initial, proposed, key):
         return
     yield
