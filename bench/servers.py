@@ -91,6 +91,7 @@ class Server:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LICTOR_"))}
         return kept | {
             "PREFECT_HOME": str(self.home),
+            "LICTOR_HOME": str(self.home),
             "PREFECT_API_DATABASE_CONNECTION_URL": self.database,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",

@@ -37,7 +37,7 @@ def directory() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def shared_postgres() -> Iterator[Postgres]:
-    """One PostgreSQL for the tests that leave it running."""
+    """One PostgreSQL for the tests that leave it running; its log is theirs alone, so that they can read it."""
     path = Path(tempfile.mkdtemp(prefix="lictor-faults-pg-"))
     path.chmod(0o755)
     postgres = Postgres(path / "postgres")
@@ -47,22 +47,39 @@ def shared_postgres() -> Iterator[Postgres]:
     shutil.rmtree(path, ignore_errors=True)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def place(request: pytest.FixtureRequest, directory: Path) -> Place:
-    """A fresh database, on either of the two."""
-    if request.param == "sqlite":
+@pytest.fixture
+def place(request: pytest.FixtureRequest, dialect: str, directory: Path) -> Place:
+    """A fresh database of each kind."""
+    if dialect == "sqlite":
         return Place.on_sqlite(directory)
     return Place.on_postgres(request.getfixturevalue("shared_postgres"))
 
 
+def only_on(dialect: str, request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("--db") not in {dialect, "both"}:
+        pytest.skip(f"only on {dialect}")
+
+
 @pytest.fixture
-def on_sqlite(directory: Path) -> Place:
+def on_sqlite(request: pytest.FixtureRequest, directory: Path) -> Place:
+    only_on("sqlite", request)
     return Place.on_sqlite(directory)
 
 
 @pytest.fixture
-def on_postgres(shared_postgres: Postgres) -> Place:
-    return Place.on_postgres(shared_postgres)
+def on_postgres(request: pytest.FixtureRequest) -> Place:
+    only_on("postgres", request)
+    return Place.on_postgres(request.getfixturevalue("shared_postgres"))
+
+
+@pytest.fixture
+def own_postgres(request: pytest.FixtureRequest, directory: Path) -> Iterator[Postgres]:
+    """An instance that the test may stop."""
+    only_on("postgres", request)
+    postgres = Postgres(directory / "postgres")
+    postgres.start()
+    yield postgres
+    postgres.stop(crash=True)
 
 
 @pytest.fixture

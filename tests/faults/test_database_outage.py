@@ -6,7 +6,6 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import pytest
 from bench.postgres import Postgres
@@ -40,25 +39,20 @@ def test_sqlite_is_locked_by_another_process(on_sqlite: Place, start: Callable[[
 
 
 @pytest.mark.parametrize("crash", [False, True], ids=["stopped", "crashed"])
-def test_postgres_is_stopped_and_started(crash: bool, directory: Path, start: Callable[[Place], Server]) -> None:
-    postgres = Postgres(directory / "postgres")
-    postgres.start()
-    try:
-        place = Place.on_postgres(postgres)
-        server = start(place)
+def test_postgres_is_stopped_and_started(crash: bool, own_postgres: Postgres, start: Callable[[Place], Server]) -> None:
+    place = Place.on_postgres(own_postgres)
+    server = start(place)
 
-        async def stopped(journal: Journal) -> None:
-            before = journal.statuses[503]
-            await asyncio.to_thread(postgres.stop, crash=crash)
-            await asyncio.sleep(HELD)
-            assert journal.statuses[503] > before, f"nobody was told that the database is away: {journal.statuses}"
-            await asyncio.to_thread(postgres.start)
+    async def stopped(journal: Journal) -> None:
+        before = journal.statuses[503]
+        await asyncio.to_thread(own_postgres.stop, crash=crash)
+        await asyncio.sleep(HELD)
+        assert journal.statuses[503] > before, f"nobody was told that the database is away: {journal.statuses}"
+        await asyncio.to_thread(own_postgres.start)
 
-        journal = asyncio.run(through(server, stopped, scaled(1, 5)))
-        place.check()
-        assert journal.event_ids <= place.ids("events")
-    finally:
-        postgres.stop(crash=True)
+    journal = asyncio.run(through(server, stopped, scaled(1, 5)))
+    place.check()
+    assert journal.event_ids <= place.ids("events")
 
 
 async def through(server: Server, trouble: Trouble, times: int) -> Journal:
