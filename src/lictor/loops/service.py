@@ -1,0 +1,64 @@
+"""The shape that every background service has."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+
+class Service(ABC):
+    """A name, an interval in seconds, and rounds of work.
+
+    `batch` is how much a full round does: one that did as much is followed by the next without a wait.
+    """
+
+    name: ClassVar[str]
+    batch: int | None = None
+
+    def __init__(self, interval: float) -> None:
+        self.interval = interval
+        self._lock = threading.Lock()
+        self._nudged = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken: asyncio.Event | None = None
+
+    @abstractmethod
+    async def run_once(self) -> int:
+        """Do what is due now; how much that was. Raises what went wrong; safe to run twice at once."""
+
+    def nudge(self) -> None:
+        """End the wait before the next round. From any thread, as often as one likes: nudges until then are one."""
+        with self._lock:
+            if self._nudged:
+                return
+            self._nudged = True
+            loop, woken = self._loop, self._woken
+        if loop is not None and woken is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(woken.set)
+
+    async def rest(self, seconds: float | None) -> None:
+        """Wait that long, or for a nudge; None is for a nudge alone. For the supervisor."""
+        woken = self._listen()
+        try:
+            async with asyncio.timeout(seconds):
+                await woken.wait()
+        except TimeoutError:
+            return
+        finally:
+            self._hear(woken)
+
+    def _listen(self) -> asyncio.Event:
+        woken = asyncio.Event()
+        with self._lock:
+            self._loop, self._woken = asyncio.get_running_loop(), woken
+            if self._nudged:
+                woken.set()
+        return woken
+
+    def _hear(self, woken: asyncio.Event) -> None:
+        # A nudge that comes from here on belongs to the round that follows the one about to begin.
+        with self._lock:
+            self._nudged = False
+            self._woken = None
