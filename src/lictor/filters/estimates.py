@@ -25,23 +25,21 @@ def lateness(expected: datetime | None, start: datetime | None, state_type: str 
     return 0.0
 
 
-# The same two in SQL, for sums and averages over the rows of the run table with alias `{run}`.
-def run_time_sql(run: str, now: str = "{ts:now}") -> str:
+MOMENT = "cross join (select {ts:now} as now) moment"
+"""What a select joins to use the two expressions below; it then takes a parameter `now`."""
+
+
+def run_time_sql(run: str) -> str:
+    """The same in SQL, of the run table with alias `run`."""
+    under_way = f"{{seconds:moment.now:{run}.state_timestamp}}"
+    return f"({run}.total_run_time + case when {run}.state_type = 'RUNNING' then {under_way} else 0 end)"
+
+
+def lateness_sql(run: str) -> str:
+    start, expected = f"{run}.start_time", f"{run}.expected_start_time"
+    terminal = ", ".join(f"'{type_}'" for type_ in sorted(TERMINAL))
     return (
-        f"({run}.total_run_time + case when {run}.state_type = 'RUNNING' then "
-        f"{_seconds(now, f'{run}.state_timestamp')} else 0 end)"
+        f"(case when {start} > {expected} then {{seconds:{start}:{expected}}}"
+        f" when {start} is null and {expected} < moment.now and {run}.state_type not in ({terminal})"
+        f" then {{seconds:moment.now:{expected}}} else 0 end)"
     )
-
-
-def lateness_sql(run: str, now: str = "{ts:now}") -> str:
-    return (
-        f"case when {run}.start_time > {run}.expected_start_time "
-        f"then {_seconds(f'{run}.start_time', f'{run}.expected_start_time')} "
-        f"when {run}.start_time is null and {run}.expected_start_time < {now} "
-        f"and {run}.state_type not in ({', '.join(repr(type_) for type_ in sorted(TERMINAL))}) "
-        f"then {_seconds(now, f'{run}.expected_start_time')} else 0 end"
-    )
-
-
-def _seconds(later: str, earlier: str) -> str:
-    return "{seconds:" + later.replace("{ts:", ":").replace("}", "") + ":" + earlier + "}"

@@ -1,0 +1,138 @@
+"""Lists of flow runs: filtered, sorted, counted; and how late they are on average."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from lictor.db import Tx, Where
+from lictor.db.statement import composed
+from lictor.filters import (
+    DeploymentFilter,
+    FlowFilter,
+    FlowRunFilter,
+    TaskRunFilter,
+    WorkPoolFilter,
+    WorkQueueFilter,
+    estimates,
+    where_for,
+)
+from lictor.filters.history import HistoryBody, Interval, run_history
+from lictor.flow_runs.types import SELECT, FlowRunResponse
+from lictor.kit import clock
+from lictor.web import DEFAULT_LIMIT, Embedded, Limit, Offset, Page, PageNumber, page_offset, paginate
+
+Sort = Literal[
+    "ID_DESC",
+    "START_TIME_ASC",
+    "START_TIME_DESC",
+    "EXPECTED_START_TIME_ASC",
+    "EXPECTED_START_TIME_DESC",
+    "NAME_ASC",
+    "NAME_DESC",
+    "NEXT_SCHEDULED_START_TIME_ASC",
+    "END_TIME_DESC",
+]
+
+# Runs that tie are told apart by id, so that pages neither repeat nor skip any; the index gives all but the ties.
+ORDERS: Final[dict[Sort, str]] = {
+    "ID_DESC": "r.id desc",
+    "START_TIME_ASC": "coalesce(r.start_time, r.expected_start_time), r.id",
+    "START_TIME_DESC": "coalesce(r.start_time, r.expected_start_time) desc, r.id desc",
+    "EXPECTED_START_TIME_ASC": "r.expected_start_time, r.id",
+    "EXPECTED_START_TIME_DESC": "r.expected_start_time desc, r.id desc",
+    "NAME_ASC": "r.name, r.id",
+    "NAME_DESC": "r.name desc, r.id desc",
+    "NEXT_SCHEDULED_START_TIME_ASC": "r.next_scheduled_start_time, r.id",
+    "END_TIME_DESC": "r.end_time desc, r.id desc",
+}
+
+
+class FlowRunQuery(Embedded):
+    """Which flow runs: those that all of the given filters let through."""
+
+    flows: FlowFilter | None = None
+    flow_runs: FlowRunFilter | None = None
+    task_runs: TaskRunFilter | None = None
+    deployments: DeploymentFilter | None = None
+    work_pools: WorkPoolFilter | None = None
+    work_pool_queues: WorkQueueFilter | None = None
+
+    def where(self) -> Where:
+        return where_for(
+            "flow_run",
+            flows=self.flows,
+            flow_runs=self.flow_runs,
+            task_runs=self.task_runs,
+            deployments=self.deployments,
+            work_pools=self.work_pools,
+            work_pool_queues=self.work_pool_queues,
+        )
+
+
+class FlowRunSlice(FlowRunQuery):
+    sort: Sort = "ID_DESC"
+    offset: Offset = 0
+    limit: Limit = DEFAULT_LIMIT
+
+
+class FlowRunPage(FlowRunQuery):
+    sort: Sort = "ID_DESC"
+    page: PageNumber = 1
+    limit: Limit = DEFAULT_LIMIT
+
+
+class FlowRunHistory(HistoryBody):
+    """As `FlowRunQuery`, but here the queues are called `work_queues`."""
+
+    flows: FlowFilter | None = None
+    flow_runs: FlowRunFilter | None = None
+    task_runs: TaskRunFilter | None = None
+    deployments: DeploymentFilter | None = None
+    work_pools: WorkPoolFilter | None = None
+    work_queues: WorkQueueFilter | None = None
+
+    def where(self) -> Where:
+        return where_for(
+            "flow_run",
+            flows=self.flows,
+            flow_runs=self.flow_runs,
+            task_runs=self.task_runs,
+            deployments=self.deployments,
+            work_pools=self.work_pools,
+            work_pool_queues=self.work_queues,
+        )
+
+
+def find_slice(tx: Tx, wanted: FlowRunSlice) -> list[FlowRunResponse]:
+    return page(tx, wanted.where(), wanted.sort, wanted.limit, wanted.offset)
+
+
+def find_page(tx: Tx, wanted: FlowRunPage) -> Page[FlowRunResponse]:
+    where = wanted.where()
+    results = page(tx, where, wanted.sort, wanted.limit, page_offset(wanted.page, wanted.limit))
+    return paginate(results, wanted.page, wanted.limit, count_where(tx, where))
+
+
+def page(tx: Tx, where: Where, sort: Sort = "ID_DESC", limit: int = 200, offset: int = 0) -> list[FlowRunResponse]:
+    """Flow runs that meet conditions on `r`, a slice of them."""
+    return tx.page(FlowRunResponse, SELECT, where, order=ORDERS[sort], limit=limit, offset=offset)
+
+
+def count(tx: Tx, wanted: FlowRunQuery) -> int:
+    return count_where(tx, wanted.where())
+
+
+def count_where(tx: Tx, where: Where) -> int:
+    return tx.count("from flow_run r", where)
+
+
+def lateness(tx: Tx, wanted: FlowRunQuery) -> float | None:
+    """Average seconds between expected and real (or, of those that are due, possible) start; None without runs."""
+    where = wanted.where()
+    text = f"select avg({estimates.lateness_sql('r')}) from flow_run r {estimates.MOMENT} where {where.text()}"
+    average = tx.value(composed(float, text), **where.params, now=clock.now())
+    return None if average is None else float(average)
+
+
+def history(tx: Tx, wanted: FlowRunHistory) -> list[Interval]:
+    return run_history(tx, "flow_run r", wanted, wanted.where())
