@@ -93,6 +93,7 @@ SQLITE = Dialect(
             f"strftime('%Y-%m-%dT%H:%M:%f', {instant}, ({seconds}) || ' seconds') || '000Z'"
         ),
         "for_update": _word(""),
+        "for_key_share": _word(""),
         "skip_locked": _word(""),
         "ts_type": _word("text"),
         "uuid_type": _word("text"),
@@ -124,6 +125,8 @@ POSTGRES = Dialect(
         "seconds": lambda a, b: f"cast(extract(epoch from ({a} - {b})) as double precision)",
         "add_seconds": lambda instant, seconds: f"({instant} + make_interval(secs => {seconds}))",
         "for_update": _word("for update"),
+        # The row may change meanwhile, but it cannot go away before we commit a row that refers to it.
+        "for_key_share": _word("for key share"),
         "skip_locked": _word("for update skip locked"),
         "ts_type": _word("timestamptz"),
         "uuid_type": _word("uuid"),

@@ -29,14 +29,8 @@ class TagLimit(Struct, frozen=True):
     average_seconds: float | None = None
 
 
-class TaskFacts(Protocol):
-    """Answered inside the decision's transaction, and only when a rule asks."""
-
-    def flow_run(self, flow_run_id: str) -> EnclosingFlowRun | None:
-        """The flow run; None if it is gone."""
-
-    def cached_state(self, key: str, now: datetime) -> State | None:
-        """The state that was last cached under a key and has not expired by `now`."""
+class TagLimits(Protocol):
+    """The limits on tags, as rules and their effects reach them."""
 
     def tag_limits(self, tags: list[str]) -> list[TagLimit]:
         """The active limits on these tags."""
@@ -47,9 +41,22 @@ class TaskFacts(Protocol):
     def release_tag_slots(self, lease_id: str) -> None:
         """Give back the slots that this decision took."""
 
+    def give_back(self, tags: tuple[str, ...], task_run_id: str) -> None:
+        """Free every slot that the task run holds of the limits of these tags."""
+
+
+class TaskFacts(TagLimits, Protocol):
+    """Answered inside the decision's transaction, and only when a rule asks."""
+
+    def flow_run(self, flow_run_id: str) -> EnclosingFlowRun | None:
+        """The flow run; None if it is gone."""
+
+    def cached_state(self, key: str, now: datetime) -> State | None:
+        """The state that was last cached under a key and has not expired by `now`."""
+
 
 class NoTagLimits:
-    """The part of `TaskFacts` about limits where no tag has one, so that there is no slot to take or give back."""
+    """`TagLimits` where no tag has a limit, so that there is no slot to take or give back."""
 
     def tag_limits(self, tags: list[str]) -> list[TagLimit]:
         return []
@@ -58,4 +65,7 @@ class NoTagLimits:
         return None
 
     def release_tag_slots(self, lease_id: str) -> None:
+        return None
+
+    def give_back(self, tags: tuple[str, ...], task_run_id: str) -> None:
         return None

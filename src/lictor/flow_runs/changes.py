@@ -1,0 +1,43 @@
+"""Changing and deleting a flow run by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import UNSET
+
+from lictor.db import Tx
+from lictor.flow_runs import store
+from lictor.flow_runs.types import FlowRunUpdate
+from lictor.kit import clock, names
+from lictor.kit.errors import BadRequest, NotFound
+from lictor.states.types import SCHEDULED
+
+
+def update(tx: Tx, run_id: str, wanted: FlowRunUpdate) -> None:
+    """Set what the client sent. Raises NotFound, and BadRequest for job variables that cannot be changed now."""
+    if wanted.job_variables is not UNSET and wanted.job_variables is not None:
+        check_job_variables(tx, run_id)
+    changes: dict[str, Any] = {
+        name: value for name in wanted.__struct_fields__ if (value := getattr(wanted, name)) is not UNSET
+    }
+    if "name" in changes:
+        changes["name"] = changes["name"] or names.slug()
+    if not store.update(tx, run_id, changes, clock.now()):
+        raise NotFound(store.NOT_FOUND)
+
+
+def check_job_variables(tx: Tx, run_id: str) -> None:
+    """Job variables can only be changed of a run of a deployment, before it starts."""
+    run = store.get(tx, run_id)
+    if run.state is None:
+        raise BadRequest("Flow run state is required to update job variables but none exists")
+    if run.state.type != SCHEDULED:
+        raise BadRequest(f"Job variables for a flow run in state {run.state.type} cannot be updated")
+    if run.deployment_id is None:
+        raise BadRequest("A deployment for the flow run could not be found")
+
+
+def delete(tx: Tx, run_id: str) -> None:
+    if not store.delete(tx, [run_id], clock.now()):
+        raise NotFound(store.NOT_FOUND)

@@ -1,0 +1,240 @@
+"""Creating a flow run: the row, its first state and that state's event, in one transaction.
+
+The first state is decided like any other, with the minimal policy, before anything is written: the row is inserted as
+it is after that state.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from lictor import observed_states
+from lictor.db import Tx, sql
+from lictor.flow_runs import store
+from lictor.flow_runs.announcing import CreatedBy, Surroundings
+from lictor.flow_runs.policies import MINIMAL_FLOW
+from lictor.flow_runs.store import Subject
+from lictor.flow_runs.tracking import FlowRunSnapshot
+from lictor.flow_runs.transitions import Orchestration, carry_out
+from lictor.flow_runs.types import FlowRunCreate, FlowRunResponse
+from lictor.kit import clock, ids, names
+from lictor.kit.errors import Conflict, NotFound
+from lictor.states import constructors
+from lictor.states.callers import Caller
+from lictor.states.decisions import Decision, Transition, decide
+from lictor.states.types import State, from_create
+
+
+class Place(Struct):
+    """The queue that is to serve a run, and its pool."""
+
+    queue_id: str
+    queue_name: str
+    pool_id: str
+    pool_name: str
+    pool_type: str
+
+
+class Origin(Struct):
+    """What a new run inherits from its flow, its deployment and its parent task run."""
+
+    flow_name: str
+    flow_tags: list[str]
+    flow_labels: dict[str, Any]
+    deployment_name: str | None
+    deployment_tags: list[str] | None
+    deployment_labels: dict[str, Any] | None
+    deployment_version: str | None
+    task_run_name: str | None
+    task_run_tags: list[str] | None
+
+
+ORIGIN = sql(
+    "flow_runs.origin",
+    Origin,
+    """
+    select f.name, f.tags, f.labels, d.name, d.tags, d.labels, d.version, t.name, t.tags from flow f
+    left join deployment d on d.id = {uuid:deployment_id}
+    left join task_run t on t.id = {uuid:task_run_id}
+    where f.id = :flow_id
+    """,
+)
+_PLACE = """
+    select q.id, q.name, p.id, p.name, p.type from work_pool p join work_queue q on q.work_pool_id = p.id
+    where p.name = :pool_name and """
+DEFAULT_PLACE = sql("flow_runs.default_place", Place, _PLACE + "q.id = p.default_queue_id")
+NAMED_PLACE = sql("flow_runs.named_place", Place, _PLACE + "q.name = :queue_name")
+
+
+def create(
+    tx: Tx,
+    orchestration: Orchestration,
+    wanted: FlowRunCreate,
+    *,
+    caller: Caller,
+    created_by: CreatedBy | None = None,
+) -> tuple[FlowRunResponse, bool]:
+    """The new run and True, or the one that has the idempotency key already and False.
+
+    Raises NotFound for an unknown pool or queue, Conflict for an unknown flow.
+    """
+    place = _place(tx, wanted.work_pool_name, wanted.work_queue_name)
+    origin = tx.get(
+        ORIGIN,
+        Conflict(),
+        flow_id=wanted.flow_id,
+        deployment_id=wanted.deployment_id,
+        task_run_id=wanted.parent_task_run_id,
+    )
+    now = clock.now()
+    subject = _subject(wanted, origin, place, created_by)
+    decision = _first_state(tx, orchestration, subject, wanted, now, caller)
+    run = _response(wanted, subject, decision, origin, place, now)
+    if not tx.run(store.INSERT, **_params(run)):
+        existing = tx.one(store.FIND_BY_KEY, flow_id=wanted.flow_id, idempotency_key=wanted.idempotency_key)
+        assert existing is not None
+        return existing, False
+    state = decision.state
+    assert state is not None
+    store.insert_state(tx, run.id, state)
+    observed_states.note(tx, state.type, state.name, state.timestamp)
+    for effect in decision.effects:
+        carry_out(effect, tx, subject, orchestration.limits(tx))
+    return run, True
+
+
+def _place(tx: Tx, pool_name: str | None, queue_name: str | None) -> Place | None:
+    if not pool_name:
+        return None
+    if not queue_name:
+        return tx.get(DEFAULT_PLACE, NotFound(f'Work pool "{pool_name}" not found.'), pool_name=pool_name)
+    missing = NotFound(f"Work pool queue '{pool_name}/{queue_name}' not found.")
+    return tx.get(NAMED_PLACE, missing, pool_name=pool_name, queue_name=queue_name)
+
+
+def _subject(wanted: FlowRunCreate, origin: Origin, place: Place | None, created_by: CreatedBy | None) -> Subject:
+    deployment_id = _text(wanted.deployment_id)
+    parent_id = _text(wanted.parent_task_run_id)
+    run = FlowRunSnapshot(
+        ids.new(), None, None, None, 0, None, None, None, None, 0.0,
+        wanted.empirical_policy, deployment_id, parent_id, None,
+    )  # fmt: skip
+    around = Surroundings(
+        name=wanted.name or names.slug(),
+        tags=wanted.tags,
+        created_by=created_by,
+        flow_id=str(wanted.flow_id),
+        flow_name=origin.flow_name,
+        flow_tags=origin.flow_tags,
+        deployment_id=deployment_id,
+        deployment_name=origin.deployment_name,
+        deployment_tags=origin.deployment_tags,
+        work_queue_id=place.queue_id if place else None,
+        work_queue_name=place.queue_name if place else None,
+        work_pool_id=place.pool_id if place else None,
+        work_pool_name=place.pool_name if place else None,
+        work_pool_type=place.pool_type if place else None,
+        task_run_id=parent_id,
+        task_run_name=origin.task_run_name,
+        task_run_tags=origin.task_run_tags,
+    )
+    return Subject(run, None, around)
+
+
+def _first_state(
+    tx: Tx, orchestration: Orchestration, subject: Subject, wanted: FlowRunCreate, now: datetime, caller: Caller
+) -> Decision:
+    state: State = constructors.pending(now=now) if wanted.state is None else from_create(wanted.state, now)
+    transition = Transition(
+        subject.run,
+        None,
+        state,
+        orchestration.limits(tx),
+        now=now,
+        api_version=caller.api_version,
+        settings=orchestration.settings,
+    )
+    return decide(MINIMAL_FLOW, transition)
+
+
+def _response(
+    wanted: FlowRunCreate, subject: Subject, decision: Decision, origin: Origin, place: Place | None, now: datetime
+) -> FlowRunResponse:
+    """The run as it is after its first state: what is inserted, and what the client is answered."""
+    run, state = subject.run, decision.state
+    return FlowRunResponse(
+        id=run.id,
+        created=now,
+        updated=now,
+        name=subject.around.name,
+        flow_id=str(wanted.flow_id),
+        state_id=state.id if state else None,
+        deployment_id=run.deployment_id,
+        deployment_version=None,
+        work_queue_id=place.queue_id if place else None,
+        work_queue_name=place.queue_name if place else wanted.work_queue_name,
+        flow_version=wanted.flow_version,
+        parameters=_raw(wanted.parameters),
+        idempotency_key=wanted.idempotency_key,
+        context=_raw(wanted.context),
+        empirical_policy=run.empirical_policy,
+        tags=wanted.tags,
+        labels=_raw(_labels(wanted, origin)),
+        parent_task_run_id=run.parent_task_run_id,
+        state_type=run.state_type,
+        state_name=run.state_name,
+        run_count=run.run_count,
+        expected_start_time=run.expected_start_time,
+        next_scheduled_start_time=run.next_scheduled_start_time,
+        start_time=run.start_time,
+        end_time=run.end_time,
+        total_run_time=run.total_run_time,
+        estimated_run_time=0.0,
+        estimated_start_time_delta=0.0,
+        auto_scheduled=False,
+        infrastructure_document_id=_text(wanted.infrastructure_document_id),
+        infrastructure_pid=None,
+        created_by=None if subject.around.created_by is None else _raw(subject.around.created_by),
+        work_pool_id=place.pool_id if place else None,
+        work_pool_name=place.pool_name if place else None,
+        state=state,
+        job_variables=None if wanted.job_variables is None else _raw(wanted.job_variables),
+    )
+
+
+def _labels(wanted: FlowRunCreate, origin: Origin) -> dict[str, Any]:
+    own = wanted.labels or {}
+    flow_label = {"prefect.flow.id": str(wanted.flow_id)}
+    if origin.deployment_name is None:
+        return origin.flow_labels | flow_label | own
+    deployment_label = {"prefect.deployment.id": str(wanted.deployment_id)}
+    return (origin.deployment_labels or {}) | flow_label | deployment_label | own
+
+
+_STORED = tuple(
+    name
+    for name in FlowRunResponse.__struct_fields__
+    if name
+    not in {
+        "state", "estimated_run_time", "estimated_start_time_delta", "auto_scheduled", "work_pool_id", "work_pool_name",
+        "deployment_version", "infrastructure_pid",
+    }
+)  # fmt: skip
+
+
+def _params(run: FlowRunResponse) -> dict[str, Any]:
+    params = {name: getattr(run, name) for name in _STORED}
+    params["state_timestamp"] = None if run.state is None else run.state.timestamp
+    return params
+
+
+def _raw(value: Any) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(value))
+
+
+def _text(id: Any) -> str | None:
+    return None if id is None else str(id)

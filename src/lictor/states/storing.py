@@ -1,0 +1,40 @@
+"""States in rows: details are kept without what is at its default, and come back with everything."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from lictor.states.types import State, StateDetails
+
+_DEFAULTS: list[tuple[str, Any]] = [
+    (field.name, field.default) for field in msgspec.structs.fields(StateDetails)
+]
+
+
+def details_json(details: StateDetails) -> str:
+    """The details as JSON text, without the fields that have their default."""
+    said = {}
+    for name, default in _DEFAULTS:
+        value = getattr(details, name)
+        if value is not default and value != default:
+            said[name] = value
+    return msgspec.json.encode(said).decode() if said else "{}"
+
+
+def state_params(state: State) -> dict[str, Any]:
+    """The parameters of an insert into a state table, but for the run's id."""
+    return {
+        "id": state.id,
+        "timestamp": state.timestamp,
+        "type": state.type,
+        "name": state.name,
+        "message": state.message,
+        "state_details": details_json(state.state_details),
+        "data": None if state.data is None else bytes(state.data).decode(),
+    }
+
+
+STATE_COLUMNS = "s.id, s.type, s.name, s.timestamp, s.message, s.data, s.state_details"
+"""The columns of a `State` in a select; the state's alias is ``s``."""

@@ -1,0 +1,149 @@
+"""Task runs as clients send and see them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from lictor.db import Joined
+from lictor.filters import estimates
+from lictor.kit import clock
+from lictor.states.storing import STATE_COLUMNS
+from lictor.states.types import State, StateCreate, StateType
+from lictor.task_runs.tracking import TaskRunPolicy
+
+CACHE_KEY_CHARACTERS = 2000
+
+Labels = dict[str, bool | int | float | str]
+
+
+class TaskRunResult(Struct, tag_field="input_type", tag="task_run"):
+    id: UUID
+
+
+class FlowRunResult(Struct, tag_field="input_type", tag="flow_run"):
+    id: UUID
+
+
+class Parameter(Struct, tag_field="input_type", tag="parameter"):
+    name: str
+
+
+class Constant(Struct, tag_field="input_type", tag="constant"):
+    type: str
+
+
+TaskInputs = dict[str, list[TaskRunResult | FlowRunResult | Parameter | Constant]]
+
+
+class TaskRunCreate(Struct, forbid_unknown_fields=True, kw_only=True):
+    """A task run that a client asks for; without a name it gets a random one, without a state it is Pending."""
+
+    id: UUID | None = None
+    state: StateCreate | None = None
+    name: str | None = None
+    flow_run_id: UUID | None = None
+    task_key: str
+    dynamic_key: str
+    cache_key: Annotated[str, Meta(max_length=CACHE_KEY_CHARACTERS)] | None = None
+    cache_expiration: datetime | None = None
+    task_version: str | None = None
+    empirical_policy: TaskRunPolicy = msgspec.field(default_factory=TaskRunPolicy)
+    tags: list[str] = []
+    labels: Labels | None = msgspec.field(default_factory=dict)
+    task_inputs: TaskInputs = {}
+
+
+class TaskRunUpdate(Struct, forbid_unknown_fields=True):
+    """A new name for a task run; none, or an empty one, means a random one."""
+
+    name: str | None = None
+
+
+class TaskRun(Struct):
+    """A task run with its state, built from `SELECT`. The two estimates are of the moment when the row was read."""
+
+    id: str
+    created: datetime
+    updated: datetime
+    name: str
+    flow_run_id: str | None
+    task_key: str
+    dynamic_key: str
+    cache_key: str | None
+    cache_expiration: datetime | None
+    task_version: str | None
+    empirical_policy: TaskRunPolicy
+    tags: list[str]
+    labels: Raw
+    state_id: str | None
+    task_inputs: Raw
+    state_type: StateType | None
+    state_name: str | None
+    run_count: int
+    flow_run_run_count: int
+    expected_start_time: datetime | None
+    next_scheduled_start_time: datetime | None
+    start_time: datetime | None
+    end_time: datetime | None
+    total_run_time: float
+    estimated_run_time: float
+    estimated_start_time_delta: float
+    state: Annotated[State | None, Joined]
+
+    def __post_init__(self) -> None:
+        now = clock.now()
+        entered = None if self.state is None else self.state.timestamp
+        self.estimated_run_time = estimates.run_time(self.total_run_time, self.state_type, entered, now)
+        self.estimated_start_time_delta = estimates.lateness(
+            self.expected_start_time, self.start_time, self.state_type, now
+        )
+
+
+class TaskRunSummary(Struct):
+    """A task run as numbered pages show it: fewer fields than `TaskRun`."""
+
+    id: str
+    created: datetime
+    updated: datetime
+    name: str
+    flow_run_id: str | None
+    task_key: str
+    state_id: str | None
+    state: State | None
+    task_version: str | None
+    task_inputs: Raw
+    empirical_policy: TaskRunPolicy
+    tags: list[str]
+    start_time: datetime | None
+    end_time: datetime | None
+    total_run_time: float
+    estimated_run_time: float
+    estimated_start_time_delta: float
+
+
+def summary(run: TaskRun) -> TaskRunSummary:
+    return TaskRunSummary(*(getattr(run, name) for name in TaskRunSummary.__struct_fields__))
+
+
+COLUMNS = f"""
+    r.id, r.created, r.updated, r.name, r.flow_run_id, r.task_key, r.dynamic_key, r.cache_key, r.cache_expiration,
+    r.task_version, r.empirical_policy, r.tags, r.labels, r.state_id, r.task_inputs, r.state_type, r.state_name,
+    r.run_count, r.flow_run_run_count, r.expected_start_time, r.next_scheduled_start_time, r.start_time, r.end_time,
+    r.total_run_time, r.total_run_time as estimated_run_time, r.total_run_time as estimated_start_time_delta,
+    {STATE_COLUMNS}"""
+
+FROM = "from task_run r left join task_run_state s on s.id = r.state_id"
+
+SELECT = f"select {COLUMNS} {FROM}"
+"""Everything of a `TaskRun` up to ``where``; the run's alias is ``r``."""
+
+
+
+
+def as_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
