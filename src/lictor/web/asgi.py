@@ -27,8 +27,11 @@ log = logging.getLogger("lictor.web")
 ASGI = Callable[[Scope, Receive, Send], Awaitable[None]]
 Hook = Callable[[], Awaitable[None]]
 
-# zlib's window size for the gzip format.
-_GZIP = 16 + zlib.MAX_WBITS
+# zlib's window bits (16 more means the gzip format) and memory level. Most of the cost of a small body is in setting up
+# the tables, so it gets small ones.
+_SMALL = (16 + 12, 5)
+_LARGE = (16 + 15, 8)
+_LARGE_FROM = 16 * 1024
 
 
 class WebSettings(Struct, frozen=True, kw_only=True):
@@ -41,7 +44,9 @@ class WebSettings(Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ("*",)
     cors_methods: tuple[str, ...] = ("*",)
     cors_headers: tuple[str, ...] = ("*",)
-    gzip_min_bytes: int = 500
+    # The reference compresses from 500 bytes on. What fits into one TCP segment gains nothing by it, and for a state
+    # change the compression would cost as much CPU as all the rest of the HTTP layer.
+    gzip_min_bytes: int = 1400
     # Higher levels cost several times the CPU for a few percent on JSON of this size.
     gzip_level: int = 1
     socket_auth_seconds: float = 10.0
@@ -102,24 +107,23 @@ class App:
         path = _path(scope)
         inside = self.inside(path)
         request = Request(scope, path if inside is None else inside)
-        answer = await self._gate(request)
-        if answer is None and inside is None and path not in PAGES and self.fallback is not None:
+        foreign = inside is None and self.fallback is not None and path not in PAGES
+        try:
+            answer = await self._gate(request)
+            if answer is None and not foreign:
+                answer = self._page(request) if inside is None else await self._answer(request, receive)
+        except Disconnected:
+            raise
+        except Exception as error:
+            answer = errors.answer(error, request)
+        if answer is not None:
+            await self._send(request, answer, send)
+        elif self.fallback is not None:
             await self.fallback(scope, receive, send)
-            return
-        if answer is None:
-            try:
-                answer = await self._answer(request, receive)
-            except Disconnected:
-                raise
-            except Exception as error:
-                answer = errors.answer(error, request)
-        await self._send(request, answer, send)
 
     def inside(self, path: str) -> str | None:
         """The path below the API's base path, or None when it is not below it."""
-        if not path.startswith(self.base) or path[len(self.base) : len(self.base) + 1] != "/":
-            return None
-        return path[len(self.base) :]
+        return path[len(self.base) :] if path.startswith(self.base + "/") else None
 
     async def _gate(self, request: Request) -> Wire | None:
         """What is answered before any endpoint is looked for."""
@@ -132,9 +136,6 @@ class App:
 
     async def _answer(self, request: Request, receive: Receive) -> Wire:
         path, method = request.path, request.method
-        api = request.path is not None and self.inside(_path(request.scope)) is not None
-        if not api:
-            return self._page(request)
         secret = self.settings.auth_string
         if secret is not None and path not in auth.UNGUARDED and not auth.authorized(request, secret):
             return auth.unauthorized()
@@ -142,7 +143,7 @@ class App:
         if endpoint is None:
             return self._unmatched(request, methods)
         version = request.raw_headers.get(b"x-prefect-api-version")
-        if version and path not in auth.UNVERSIONED:
+        if version and version != auth.SPOKEN and path not in auth.UNVERSIONED:
             auth.check_version(version)
         if method != "GET":
             request.body = await read_body(request, receive, self.settings.max_body_bytes)
@@ -185,7 +186,7 @@ class App:
             await _stream(status, headers, body, send)
             return
         if len(body) >= self.settings.gzip_min_bytes and b"gzip" in request.raw_headers.get(b"accept-encoding", b""):
-            body = zlib.compress(body, self.settings.gzip_level, _GZIP)
+            body = compress(body, self.settings.gzip_level)
             headers = [*headers, (b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
         if status != 204:
             headers = [*headers, (b"content-length", b"%d" % len(body))]
@@ -260,6 +261,12 @@ async def _stream(status: int, headers: replies.Headers, chunks: replies.Chunks,
 def _chunk(chunk: str | bytes) -> dict[str, Any]:
     body = chunk.encode() if isinstance(chunk, str) else chunk
     return {"type": "http.response.body", "body": body, "more_body": True}
+
+
+def compress(body: bytes, level: int) -> bytes:
+    window, memory = _LARGE if len(body) >= _LARGE_FROM else _SMALL
+    press = zlib.compressobj(level, zlib.DEFLATED, window, memory)
+    return press.compress(body) + press.flush()
 
 
 def _path(scope: Scope) -> str:

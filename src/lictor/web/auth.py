@@ -17,6 +17,9 @@ UNGUARDED = frozenset({"/health", "/ready"})
 UNVERSIONED = frozenset({"/health", "/version"})
 OLDEST_API = (0, 8, 0)
 
+# What every 3.x client sends; compared before anything is parsed.
+SPOKEN = b"0.8.4"
+
 MUTATING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 
 # (token, client) -> whether that client holds that token now

@@ -71,6 +71,8 @@ def _integral(value: float) -> int:
         raise Bad("finite_number", "Input should be a finite number")
     if not value.is_integer():
         raise Bad("int_from_float", "Input should be a valid integer, got a number with a fractional part")
+    if abs(value) >= 2**63:
+        raise Bad("int_parsing_size", "Unable to parse input string as an integer, exceeded maximum size")
     return int(value)
 
 

@@ -84,7 +84,8 @@ class Body:
             except RecursionError:
                 raise unreadable() from None
         else:
-            value = self._slow(request.body.decode("utf-8", "replace") or None, walk)
+            # What is not JSON is text to a model, and no body at all to embedded parameters.
+            value = self._slow(None if self.embedded else request.body.decode("utf-8", "replace") or None, walk)
         if self.limits and value is not FAILED:
             for name in self.limits:
                 force_setattr(value, name, check_limit(getattr(value, name), self.most))
@@ -93,9 +94,7 @@ class Body:
     def _slow(self, value: Any, walk: Walk) -> Any:
         if self.embedded:
             assert isinstance(self.kind, shapes_of.StructType)
-            # Text that is not JSON is no body at all where nothing is required (observed).
-            absent = isinstance(value, str) and not self.required
-            return walk.embedded(self.kind, None if absent else value)
+            return walk.embedded(self.kind, value)
         if value is not None:
             return walk.convert(self.kind, value, ("body",))
         if self.default is _EMPTY:

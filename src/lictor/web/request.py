@@ -20,18 +20,15 @@ _CLIENT = re.compile(r"prefect/(\d+)\.(\d+)\.(\d+)")
 class Request:
     """One HTTP request (or websocket upgrade): headers, query, body bytes and who is asking."""
 
-    __slots__ = ("_query", "body", "path", "raw_headers", "scope")
+    __slots__ = ("_query", "body", "method", "path", "raw_headers", "scope")
 
     def __init__(self, scope: Scope, path: str) -> None:
         self.scope = scope
+        self.method: str = scope.get("method", "GET")
         self.path = path
         self.raw_headers: dict[bytes, bytes] = dict(scope["headers"])
         self.body = b""
         self._query: dict[str, str] | None = None
-
-    @property
-    def method(self) -> str:
-        return str(self.scope["method"])
 
     def header(self, name: str) -> str | None:
         """The header's value; `name` in lower case."""
