@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+import re
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,13 @@ def document() -> dict[str, Any]:
 
 
 def test_what_is_built_is_no_longer_listed_as_unbuilt(built: list[Route]) -> None:
-    keys = {route.key for route in built}
-    left_over = [f"{route.method} {route.path}" for route in unbuilt.router().routes if route.key in keys]
+    operations = {anonymous(route) for route in built}
+    left_over = [f"{route.method} {route.path}" for route in unbuilt.router().routes if anonymous(route) in operations]
     assert not left_over, "take these lines out of lictor/unbuilt.py"
+
+
+def anonymous(route: Route) -> tuple[str, str]:
+    return route.method, re.sub(r"\{.*?\}", "{}", route.path)
 
 
 def test_every_operation_of_the_reference_is_there_and_no_other(document: dict[str, Any]) -> None:

@@ -46,7 +46,7 @@ class Route(NamedTuple):
     @property
     def key(self) -> tuple[str, str]:
         """What makes it this operation, whatever its path parameters are called."""
-        return self.method, _PARAMETER.sub("{}", self.path)
+        return self.method, _PARAMETER.sub(lambda found: "{uuid}" if found[2] == "uuid" else "{}", self.path)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from lictor.web.codec import encode
+from lictor.web.confirming import EXTENSION, Receipts
 from lictor.web.request import Disconnected, Receive, Request, Scope, Send
 
 SUBPROTOCOL = "prefect"
@@ -54,6 +55,9 @@ class Socket:
         self._most = most
         self._auth_seconds = auth_seconds
         self.closed = False
+        self._taken = 0
+        # Only the protocol in `confirming` has them; without, pings are answered as they come.
+        self._receipts: Receipts | None = scope.get("extensions", {}).get(EXTENSION)
 
     async def open(self, auth_string: str | None) -> bool:
         """Makes the handshake; False when the client was turned away."""
@@ -105,6 +109,7 @@ class Socket:
         if message["type"] != "websocket.receive":
             self.closed = True
             raise Closed(message.get("code") or NORMAL)
+        self._taken += 1
         text = message.get("text")
         frame: bytes = text.encode() if text is not None else message.get("bytes") or b""
         if len(frame) > self._most:
@@ -121,6 +126,16 @@ class Socket:
         except OSError:
             self.closed = True
             raise Closed(1006) from None
+
+    def hold_receipts(self) -> None:
+        """From now on a pong tells the client that the frames before its ping are done with (see `confirm`)."""
+        if self._receipts is not None:
+            self._receipts.hold(self._taken)
+
+    def confirm(self, frames: int) -> None:
+        """So many more of the frames that were received are done with."""
+        if self._receipts is not None:
+            self._receipts.confirm(frames)
 
     async def close(self, code: int = NORMAL, reason: str = "") -> None:
         """Ends the conversation; a reason that no frame can hold is cut."""

@@ -1,0 +1,112 @@
+"""The handshake of websockets and what ends a conversation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests.web.client import TestClient
+
+from lictor.web import Router, Socket
+from lictor.web.asgi import App, WebSettings
+
+router = Router()
+
+
+@router.websocket("/echo/{name}")
+async def echo(socket: Socket, name: str) -> None:
+    while True:
+        frame = await socket.receive()
+        if frame == b'"bye"':
+            await socket.close(4001, "Violation")
+            return
+        if frame == b'"bug"':
+            raise RuntimeError("bug")
+        await socket.send({"name": name, "frame": frame.decode()})
+
+
+def client(**settings: Any) -> TestClient:
+    later = Router()
+    later.unbuilt("WEBSOCKET", "/later", "stream_later")
+    return TestClient(App([router], settings=WebSettings(**settings), unbuilt=[later]))
+
+
+def test_a_client_is_accepted_and_heard() -> None:
+    with client().websocket("/echo/x") as socket:
+        socket.handshake()
+        socket.send({"a": 1})
+        assert socket.receive_json() == {"name": "x", "frame": '{"a": 1}'}
+
+
+def test_the_subprotocol_is_confirmed() -> None:
+    with client().websocket("/echo/x") as socket:
+        assert socket.receive() == {"type": "websocket.accept", "subprotocol": "prefect"}
+
+
+def test_the_right_token_opens() -> None:
+    with client(auth_string="a:b").websocket("/echo/x") as socket:
+        socket.handshake("a:b")
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [
+        ({"type": "auth", "token": None}, "Auth required but no token provided"),
+        ({"type": "auth"}, "Auth required but no token provided"),
+        ({"type": "auth", "token": "a:c"}, "Invalid token"),
+        ({"type": "auth", "token": 5}, "Invalid token"),
+        ({"type": "filter"}, "Expected 'auth' message"),
+        ("nonsense", "Expected 'auth' message"),
+        ("[]", "Expected 'auth' message"),
+    ],
+)
+def test_other_first_messages_close(first: Any, reason: str) -> None:
+    with client(auth_string="a:b").websocket("/echo/x") as socket:
+        socket.receive()
+        socket.send(first)
+        assert socket.receive() == {"type": "websocket.close", "code": 1008, "reason": reason}
+
+
+def test_a_client_that_says_nothing_is_closed() -> None:
+    with client(socket_auth_seconds=0.01).websocket("/echo/x") as socket:
+        socket.receive()
+        assert socket.receive()["code"] == 1008
+
+
+def test_an_old_client_needs_no_handshake_where_there_is_no_authorization() -> None:
+    with client().websocket("/echo/x", subprotocols=()) as socket:
+        assert socket.receive() == {"type": "websocket.accept"}
+        socket.send("1")
+        assert socket.receive_json()["frame"] == "1"
+
+
+def test_an_old_client_is_refused_where_there_is_authorization() -> None:
+    with client(auth_string="a:b").websocket("/echo/x", subprotocols=()) as socket:
+        assert socket.receive()["type"] == "websocket.close"
+
+
+@pytest.mark.parametrize(("frame", "code"), [('"bye"', 4001), ('"bug"', 1011), ("x" * 101, 1009)])
+def test_what_ends_a_conversation(frame: str, code: int) -> None:
+    with client(socket_max_bytes=100).websocket("/echo/x") as socket:
+        socket.handshake()
+        socket.send(frame)
+        assert socket.receive()["code"] == code
+
+
+def test_a_client_that_leaves_ends_it() -> None:
+    opened = client()
+    with opened.websocket("/echo/x") as socket:
+        socket.handshake()
+    assert opened.app.in_flight == 0
+
+
+def test_unknown_paths_are_refused_before_the_handshake() -> None:
+    with client().websocket("/nope") as socket:
+        assert socket.receive()["type"] == "websocket.close"
+
+
+def test_unbuilt_websockets_say_so() -> None:
+    with client().websocket("/later") as socket:
+        socket.handshake()
+        message = socket.receive()
+    assert (message["code"], message["reason"]) == (1011, "Not implemented: stream_later")
