@@ -1,8 +1,7 @@
-"""How many runs were in which state, by interval of their expected start: one query, whatever the number of intervals."""
+"""How many runs were in which state, by interval of their expected start: one query for any number of intervals."""
 
 from __future__ import annotations
 
-import math
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -16,6 +15,8 @@ from lictor.states.types import StateType
 from lictor.web.shapes import Embedded, Instant
 
 MOST_INTERVALS = 500
+
+Table = Literal["flow_run r", "task_run t"]
 
 
 class HistoryBody(Embedded):
@@ -47,11 +48,10 @@ class Grid(NamedTuple):
 
     start: datetime
     step: timedelta
-    count: int
+    length: int
 
-    @property
-    def end(self) -> datetime:
-        return self.start + self.count * self.step
+    def edge(self, index: int) -> datetime:
+        return self.start + index * self.step
 
 
 class _Row(Struct):
@@ -63,18 +63,13 @@ class _Row(Struct):
     lateness: float
 
 
-def run_history(
-    tx: Tx, table: Literal["flow_run r", "task_run t"], wanted: HistoryBody, where: Where
-) -> list[Interval]:
+def run_history(tx: Tx, table: Table, wanted: HistoryBody, where: Where) -> list[Interval]:
     """The intervals from start to end, at most 500, also those without runs."""
     grid = divide(wanted.history_start, wanted.history_end, wanted.history_interval_seconds)
-    if grid.count == 0:
+    if grid.length == 0:
         return []
-    intervals = [
-        Interval(grid.start + index * grid.step, grid.start + (index + 1) * grid.step, [])
-        for index in range(grid.count)
-    ]
-    params = {"start": grid.start, "end": grid.end, "step": grid.step.total_seconds(), "now": clock.now()}
+    intervals = [Interval(grid.edge(index), grid.edge(index + 1), []) for index in range(grid.length)]
+    params = {"start": grid.start, "end": grid.edge(grid.length), "step": grid.step.total_seconds(), "now": clock.now()}
     row: _Row
     for row in tx.composed(_Row, _text(table), where, **params):
         found = StateCount(row.state_type, row.state_name, row.count_runs, row.run_time, row.lateness)
@@ -87,7 +82,7 @@ def divide(start: datetime, end: datetime, seconds: float) -> Grid:
     step = timedelta(seconds=seconds)
     if step < timedelta(seconds=1):
         raise Unprocessable("History interval must not be less than 1 second.")
-    return Grid(times.utc(start), step, max(0, min(math.ceil((end - start) / step), MOST_INTERVALS)))
+    return Grid(times.utc(start), step, max(0, min(-((start - end) // step), MOST_INTERVALS)))
 
 
 def _text(table: str) -> str:

@@ -1,7 +1,7 @@
 """A flow run's graph: its task runs and subflow runs, and which used whose results.
 
-Task inputs name the runs that an argument came from. A task run that stands for a subflow run is shown as that run, under
-its id; inputs that name the stand-in lead nowhere, as in the reference.
+Task inputs name the runs that an argument came from. A task run that stands for a subflow run is shown as that run,
+under its id; inputs that name the stand-in lead nowhere, as in the reference.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ NODES = sql(
     f"""
     select case when sub.id is null then 'task-run' else 'flow-run' end, coalesce(sub.id, t.id),
         coalesce(f.name || ' / ' || sub.name, t.name), coalesce(sub.state_type, t.state_type), {_START} as started,
-        coalesce(sub.end_time, t.end_time, case when t.state_type = 'COMPLETED' then t.expected_start_time end) as ended,
+        coalesce(sub.end_time, t.end_time, case t.state_type when 'COMPLETED' then t.expected_start_time end) as ended,
         t.task_inputs
     from task_run t
     left join flow_run sub on sub.parent_task_run_id = t.id
