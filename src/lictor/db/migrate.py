@@ -1,8 +1,7 @@
 """Numbered migrations, applied once, in order, under a lock that the driver holds.
 
-``migrations/NNNN_name.sql`` is one text for both databases; ``NNNN_name.postgres.sql`` or ``NNNN_name.sqlite.sql``
-beside it holds what only one of them needs and runs right after. A migration's checksum is kept: a file that changed
-after it was applied is an error, not a surprise. Expand first, contract in a later release.
+``migrations/NNNN_name.sql`` is one text for both databases. A migration's checksum is kept: a file that changed after
+it was applied is an error, not a surprise. Expand first, contract in a later release.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
-from lictor.db.dialect import POSTGRES, SQLITE, Dialect
+from lictor.db.dialect import Dialect
 from lictor.kit import clock, times
 from lictor.kit.errors import LictorError
 
@@ -31,16 +30,14 @@ create table if not exists schema_migration (
 class Migration:
     version: int
     name: str
-    shared: str
-    own: dict[str, str]
+    text: str
 
     @property
     def checksum(self) -> str:
-        return hashlib.sha256((self.shared + "".join(sorted(self.own.values()))).encode()).hexdigest()[:16]
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
 
     def statements(self, dialect: Dialect) -> list[str]:
-        text = self.shared + "\n" + self.own.get(dialect.name, "")
-        pieces = (_without_comments(piece) for piece in dialect.compile(text).text.split(";\n"))
+        pieces = (_without_comments(piece) for piece in dialect.compile(self.text).text.split(";\n"))
         return [piece for piece in pieces if piece]
 
 
@@ -89,17 +86,10 @@ def refuse_foreign(session: Session) -> None:
 @lru_cache(maxsize=1)
 def migrations() -> tuple[Migration, ...]:
     folder = files("lictor.db") / "migrations"
-    texts = {entry.name: entry.read_text() for entry in folder.iterdir() if entry.name.endswith(".sql")}
-    shared = {name.removesuffix(".sql"): text for name, text in texts.items() if name.count(".") == 1}
-    return tuple(
-        Migration(
-            version=int(stem.split("_")[0]),
-            name=stem,
-            shared=text,
-            own={d.name: texts[f"{stem}.{d.name}.sql"] for d in (SQLITE, POSTGRES) if f"{stem}.{d.name}.sql" in texts},
-        )
-        for stem, text in sorted(shared.items())
-    )
+    texts = {
+        entry.name.removesuffix(".sql"): entry.read_text() for entry in folder.iterdir() if entry.name.endswith(".sql")
+    }
+    return tuple(Migration(int(name.split("_")[0]), name, text) for name, text in sorted(texts.items()))
 
 
 def _check(applied: dict[int, str], known: dict[int, Migration]) -> None:

@@ -7,6 +7,7 @@ the server infers their types, so a statement has one plan whatever Python value
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +28,7 @@ _CHUNK = 256  # results of so many statements fit the socket's buffers: neither 
 class Connection:
     """A connection that is always in pipeline mode: ``push`` sends, ``fetch`` sends and waits for everything sent."""
 
-    __slots__ = ("_connection", "_count", "_loaders", "_pending", "_pg", "_prepared")
+    __slots__ = ("_connection", "_count", "_loaders", "_pending", "_pg", "_prepared", "_readable")
 
     def __init__(self, conninfo: str, *, connect_timeout: int = 5) -> None:
         self._connection = psycopg.connect(conninfo, autocommit=True, connect_timeout=connect_timeout)
@@ -37,6 +38,8 @@ class Connection:
         self._pending: list[bytes | None] = []
         self._count = 0
         self._pg.enter_pipeline_mode()
+        self._readable = select.poll()
+        self._readable.register(self._pg.socket, select.POLLIN)
 
     @property
     def broken(self) -> bool:
@@ -101,12 +104,20 @@ class Connection:
             self.close()
 
     def _result(self) -> pq.abc.PGresult:
-        while (result := self._pg.get_result()) is None:  # None ends the results of one command
+        while (result := self._next()) is None:  # None ends the results of one command
             if self.broken:
                 raise psycopg.OperationalError("the connection to the database broke")
         if result.status == pq.ExecStatus.FATAL_ERROR and self.broken:
             raise psycopg.OperationalError(result.get_error_message())
         return result
+
+    def _next(self) -> pq.abc.PGresult | None:
+        # get_result waits inside of libpq with the interpreter locked: a thread that waits for a row lock there would
+        # keep the thread that holds the row from ever committing. So the wait is ours.
+        while self._pg.is_busy():
+            self._readable.poll()
+            self._pg.consume_input()
+        return self._pg.get_result()
 
     def _prepare(self, text: str) -> bytes:
         self._count += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Raw, Struct, field
 
 from lictor.kit import ids
 
@@ -20,13 +20,16 @@ RESOURCE_ROLE = "prefect.resource.role"
 
 
 class Event(Struct, kw_only=True):
-    """An event as clients send it and as the server makes its own; `id` is the sender's."""
+    """An event as clients send it and as the server makes its own; `id` is the sender's.
+
+    The payload of a client's is JSON that is copied, not read.
+    """
 
     occurred: Annotated[datetime, Meta(tz=True)]
     event: str
     resource: Labels
     related: list[Labels] = field(default_factory=list)
-    payload: dict[str, Any] = field(default_factory=dict)
+    payload: dict[str, Any] | Raw = field(default_factory=dict)
     id: str = field(default_factory=ids.new)
     follows: str | None = None
 

@@ -50,9 +50,7 @@ async def set_states(
     results = []
     for run_id in run_ids:
         try:
-            outcome = await db.write(
-                transitions.set_state, orchestration, run_id, wanted, force=force, caller=caller
-            )
+            outcome = await db.write(transitions.set_state, orchestration, run_id, wanted, force=force, caller=caller)
         except LictorError as error:
             results.append(BulkResult(run_id, "ABORT", None, AbortDetails(error.message)))
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+import msgspec
 from msgspec import Struct
 
 from lictor.db import Tx, sql
@@ -38,7 +39,7 @@ class InputFilter(Embedded):
 
     prefix: str
     limit: int = 1
-    exclude_keys: list[str] = []
+    exclude_keys: list[str] = msgspec.field(default_factory=list)
 
 
 _COLUMNS = "id, created, updated, flow_run_id, key, value, sender"
@@ -60,7 +61,9 @@ PAGE = sql(
 VALUE = sql(
     "flow_run_inputs.value", str, "select value from flow_run_input where flow_run_id = :flow_run_id and key = :key"
 )
-DELETE = sql("flow_run_inputs.delete", None, "delete from flow_run_input where flow_run_id = :flow_run_id and key = :key")
+DELETE = sql(
+    "flow_run_inputs.delete", None, "delete from flow_run_input where flow_run_id = :flow_run_id and key = :key"
+)
 
 
 def insert(tx: Tx, run_id: str, key: str, value: str, sender: str | None = None) -> None:

@@ -124,5 +124,3 @@ def _(effect: ReleaseSlot, tx: Tx, subject: Subject, facts: FlowFacts) -> None:
 @carry_out.register
 def _(effect: KeepSlotUnrenewed, tx: Tx, subject: Subject, facts: FlowFacts) -> None:
     facts.keep_unrenewed(effect.lease_id)
-
-

@@ -34,12 +34,12 @@ SUBJECT = sql(
     from task_run r left join task_run_state s on s.id = r.state_id where r.id = :id
     """,
 )
-FIND = sql("task_runs.find", TaskRun, f"{SELECT} where r.id = :id")
+FIND = sql("task_runs.find", TaskRun, f"{SELECT} where t.id = :id")
 FIND_BY_KEYS = sql(
     "task_runs.find_by_keys",
     TaskRun,
-    f"{SELECT} where r.flow_run_id is not distinct from {{uuid:flow_run_id}}"
-    " and r.task_key = :task_key and r.dynamic_key = :dynamic_key",
+    f"{SELECT} where t.flow_run_id is not distinct from {{uuid:flow_run_id}}"
+    " and t.task_key = :task_key and t.dynamic_key = :dynamic_key",
 )
 FLOW_RUN = sql(
     "task_runs.flow_run",
@@ -50,7 +50,9 @@ FLOW_RUN = sql(
     """,
 )
 FLOW_RUN_LABELS = sql("task_runs.flow_run_labels", dict[str, Any], "select labels from flow_run where id = :id")
-FAILED = sql("task_runs.failed", str, "select id from task_run where flow_run_id = :flow_run_id and state_type = 'FAILED'")
+FAILED = sql(
+    "task_runs.failed", str, "select id from task_run where flow_run_id = :flow_run_id and state_type = 'FAILED'"
+)
 INSERT = sql(
     "task_runs.insert",
     None,
@@ -79,9 +81,7 @@ INSERT_STATE = sql(
 )
 RENAME = sql("task_runs.rename", None, "update task_run set name = :name, updated = :now where id = :id")
 DELETE = sql("task_runs.delete", None, "delete from task_run where id = :id")
-ORPHAN = sql(
-    "task_runs.orphan", None, "update flow_run set parent_task_run_id = null where parent_task_run_id = :id"
-)
+ORPHAN = sql("task_runs.orphan", None, "update flow_run set parent_task_run_id = null where parent_task_run_id = :id")
 BURY = sql(
     "task_runs.bury",
     None,

@@ -131,18 +131,16 @@ def summary(run: TaskRun) -> TaskRunSummary:
 
 
 COLUMNS = f"""
-    r.id, r.created, r.updated, r.name, r.flow_run_id, r.task_key, r.dynamic_key, r.cache_key, r.cache_expiration,
-    r.task_version, r.empirical_policy, r.tags, r.labels, r.state_id, r.task_inputs, r.state_type, r.state_name,
-    r.run_count, r.flow_run_run_count, r.expected_start_time, r.next_scheduled_start_time, r.start_time, r.end_time,
-    r.total_run_time, r.total_run_time as estimated_run_time, r.total_run_time as estimated_start_time_delta,
+    t.id, t.created, t.updated, t.name, t.flow_run_id, t.task_key, t.dynamic_key, t.cache_key, t.cache_expiration,
+    t.task_version, t.empirical_policy, t.tags, t.labels, t.state_id, t.task_inputs, t.state_type, t.state_name,
+    t.run_count, t.flow_run_run_count, t.expected_start_time, t.next_scheduled_start_time, t.start_time, t.end_time,
+    t.total_run_time, t.total_run_time as estimated_run_time, t.total_run_time as estimated_start_time_delta,
     {STATE_COLUMNS}"""
 
-FROM = "from task_run r left join task_run_state s on s.id = r.state_id"
+FROM = "from task_run t left join task_run_state s on s.id = t.state_id"
 
 SELECT = f"select {COLUMNS} {FROM}"
-"""Everything of a `TaskRun` up to ``where``; the run's alias is ``r``."""
-
-
+"""Everything of a `TaskRun` up to ``where``; the run's alias is ``t``."""
 
 
 def as_json(value: Any) -> str:

@@ -1,0 +1,258 @@
+"""Logs, at `/api/logs`: written in batches, read by filter, followed over a websocket, swept when their run is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from contextlib import suppress
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from lictor.db import Database, Tx, Where, sql
+from lictor.db.statement import composed
+from lictor.feed import Bell, Positions
+from lictor.filters.entities import Filter
+from lictor.filters.leaves import AnyId, Condition, IdOrNull, Leaf, Period, on
+from lictor.kit import clock, ids, text_search
+from lictor.web import DEFAULT_LIMIT, Closed, Embedded, Instant, Limit, Offset, Router, Socket
+
+LEVEL_BITS = 16  # the reference's column is a smallint
+
+
+class LogCreate(Struct, forbid_unknown_fields=True):
+    name: str
+    level: Annotated[int, Meta(ge=-(2 ** (LEVEL_BITS - 1)), lt=2 ** (LEVEL_BITS - 1))]
+    message: str
+    timestamp: Instant
+    flow_run_id: UUID | None = None
+    task_run_id: UUID | None = None
+
+
+class Log(Struct):
+    id: str
+    created: datetime
+    updated: datetime
+    name: str
+    level: int
+    message: str
+    timestamp: datetime
+    flow_run_id: str | None
+    task_run_id: str | None
+
+
+class LevelRange(Leaf):
+    ge_: int | None = None
+    le_: int | None = None
+
+    def conditions(self, at: on) -> list[Condition]:
+        bounds = ((">=", self.ge_), ("<=", self.le_))
+        return [Condition(f"{at.column} {sign} {{int:level}}", {"level": b}) for sign, b in bounds if b is not None]
+
+
+class TextSearch(Leaf):
+    """Words in the message or the logger's name (see `kit.text_search`)."""
+
+    query: Annotated[str, Meta(max_length=200)] = ""
+
+    def conditions(self, at: on) -> list[Condition]:
+        search = text_search.parse(self.query)
+        contains = f"{at.column} like {{text:term}} escape '\\'"
+        made = [Condition(contains, {"term": _pattern(term)}) for term in search.required]
+        made += [Condition(f"not ({contains})", {"term": _pattern(term)}) for term in search.excluded]
+        if search.any:
+            words = {f"term{index}": _pattern(term) for index, term in enumerate(search.any)}
+            either = " or ".join(f"{at.column} like {{text:{name}}} escape '\\'" for name in words)
+            made.append(Condition(f"({either})", words))
+        return made
+
+
+class LogFilter(Filter):
+    level: Annotated[LevelRange | None, on("l.level")] = None
+    timestamp: Annotated[Period | None, on("l.timestamp")] = None
+    flow_run_id: Annotated[AnyId | None, on("l.flow_run_id")] = None
+    task_run_id: Annotated[IdOrNull | None, on("l.task_run_id")] = None
+    text: Annotated[TextSearch | None, on("lower(l.message || ' ' || l.name)")] = None
+
+
+class LogSlice(Embedded):
+    offset: Offset = 0
+    logs: LogFilter | None = None
+    sort: Literal["TIMESTAMP_ASC", "TIMESTAMP_DESC"] = "TIMESTAMP_ASC"
+    limit: Limit = DEFAULT_LIMIT
+
+
+class LogStream(Struct, frozen=True):
+    """How logs reach those who follow them; not `enabled`, they do not."""
+
+    bell: Bell
+    enabled: bool = False
+    poll_seconds: float = 1.0
+
+
+# Logs of one moment are shown in the order in which they were written.
+ORDERS = {"TIMESTAMP_ASC": "l.timestamp, l.position", "TIMESTAMP_DESC": "l.timestamp desc, l.position desc"}
+
+_COLUMNS = "l.id, l.created, l.created, l.name, l.level, l.message, l.timestamp, l.flow_run_id, l.task_run_id"
+
+INSERT = sql(
+    "logs.insert",
+    None,
+    """
+    insert into log (id, created, name, level, message, timestamp, flow_run_id, task_run_id)
+    values (:id, :created, :name, :level, :message, :timestamp, :flow_run_id, :task_run_id)
+    """,
+)
+LAST = sql("logs.last", int, "select coalesce(max(position), 0) from log")
+TOMBSTONES = sql("logs.tombstones", str, "select run_id from run_tombstone order by deleted limit :limit")
+SWEEP = sql(
+    "logs.sweep",
+    None,
+    """
+    delete from log where position in (
+        select position from log where flow_run_id = :run_id
+        union all select position from log where task_run_id = :run_id
+        limit :limit
+    )
+    """,
+)
+EXHUME = sql("logs.exhume", None, "delete from run_tombstone where run_id = :run_id")
+
+
+def insert(tx: Tx, logs: list[LogCreate], bell: Bell) -> None:
+    """Store logs. NUL characters, which PostgreSQL cannot hold, are left out on both databases."""
+    now = clock.now()
+    tx.many(INSERT, [_row(log, now) for log in logs])
+    tx.after_commit(bell.ring)
+
+
+def page(tx: Tx, wanted: LogSlice) -> list[Log]:
+    where = Where() if wanted.logs is None else wanted.logs.where()
+    select = f"select {_COLUMNS} from log l"
+    return tx.page(Log, select, where, order=ORDERS[wanted.sort], limit=wanted.limit, offset=wanted.offset)
+
+
+def sweep(tx: Tx, batch: int) -> int:
+    """Delete logs of deleted runs, some rows at a time so that nobody waits long; returns how many went."""
+    gone = 0
+    for run_id in tx.all(TOMBSTONES, limit=batch):
+        gone += (swept := tx.run(SWEEP, run_id=run_id, limit=batch - gone))
+        if gone >= batch:
+            return gone
+        tx.run(EXHUME, run_id=run_id)
+        gone += swept == 0
+    return gone
+
+
+def _row(log: LogCreate, now: datetime) -> dict[str, Any]:
+    return {
+        "id": ids.new(),
+        "created": now,
+        "name": _without_nul(log.name),
+        "level": log.level,
+        "message": _without_nul(log.message),
+        "timestamp": log.timestamp,
+        "flow_run_id": log.flow_run_id,
+        "task_run_id": log.task_run_id,
+    }
+
+
+def _without_nul(text: str) -> str:
+    return text.replace("\0", "") if "\0" in text else text
+
+
+def _pattern(term: str) -> str:
+    escaped = term.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+router = Router("/logs", tag="Logs")
+
+
+@router.post("/", status=201)
+def create_logs(body: list[LogCreate], db: Database, stream: LogStream) -> Awaitable[None]:
+    return db.write(insert, body, stream.bell)
+
+
+@router.post("/filter")
+def read_logs(body: LogSlice, db: Database) -> Awaitable[list[Log]]:
+    return db.read(page, body)
+
+
+class _Subscribe(Struct):
+    type: str
+    filter: Raw = Raw(b"{}")
+
+
+class Positioned(Struct):
+    """A log where it stands in the table, and whether the follower wants it."""
+
+    position: int
+    wanted: bool
+    id: str
+    created: datetime
+    updated: datetime
+    name: str
+    level: int
+    message: str
+    timestamp: datetime
+    flow_run_id: str | None
+    task_run_id: str | None
+
+    def log(self) -> Log:
+        return Log(*(getattr(self, name) for name in Log.__struct_fields__))
+
+
+@router.websocket("/out")
+async def stream_logs_out(socket: Socket, db: Database, stream: LogStream) -> None:
+    """The client sends a filter, the server every log from now on that it lets through."""
+    try:
+        first = msgspec.json.decode(await socket.receive(), type=_Subscribe)
+        if first.type != "filter":
+            await socket.close(1002, "Expected 'filter' message")
+            return
+        wanted = msgspec.json.decode(first.filter, type=LogFilter, strict=False)
+    except msgspec.DecodeError as error:
+        await socket.close(1002, f"Invalid filter: {error}")
+        return
+    # A live log is matched by level, time and run; words and `operator` are not looked at, as in the reference.
+    wanted.text, wanted.operator = None, "and_"
+    following = asyncio.get_running_loop().create_task(_follow(socket, db, stream, wanted))
+    try:
+        while True:
+            await socket.receive()
+    finally:
+        following.cancel()
+
+
+async def _follow(socket: Socket, db: Database, stream: LogStream, wanted: LogFilter) -> None:
+    if not stream.enabled:
+        return
+    seen = Positions(await db.read(_last))
+    with suppress(Closed):
+        while True:
+            rows = await db.read(_after, wanted, seen.last, seen.gaps)
+            for row in rows:
+                if row.wanted:
+                    await socket.send({"type": "log", "log": row.log()})
+            seen.saw((row.position for row in rows), time.monotonic())
+            if not rows:
+                await stream.bell.wait(stream.poll_seconds)
+
+
+def _last(tx: Tx) -> int:
+    return int(tx.value(LAST))
+
+
+def _after(tx: Tx, wanted: LogFilter, last: int, gaps: list[int]) -> list[Positioned]:
+    # Logs that are not wanted are read, too: what is not seen would be taken for a gap.
+    matches = wanted.where()
+    text = f"""
+        select l.position, {matches.text()} as wanted, {_COLUMNS} from log l
+        where l.position > {{int:last}} or l.position {{in:gaps:bigint}} order by l.position limit 500
+    """
+    return tx.all(composed(Positioned, text), **matches.params, last=last, gaps=gaps)
