@@ -247,6 +247,22 @@ def test_defaults_are_not_shared_between_requests() -> None:
     assert first.json == second.json == {"name": "default", "tags": []}
 
 
+def test_null_is_as_good_as_absent_where_something_is_required() -> None:
+    strict = Router()
+
+    class Required(Embedded):
+        since: datetime | None
+
+    @strict.post("/")
+    def since(body: Required) -> None: ...
+
+    since.__annotations__["body"] = Required
+    answer = TestClient(App([strict])).post("/", json={"since": None})
+    assert answer.json["exception_detail"] == [
+        {"type": "missing", "loc": ["body", "since"], "msg": "Field required", "input": None}
+    ]
+
+
 def test_query_headers_and_who_is_asking() -> None:
     headers = {"user-agent": "prefect/3.4.11 (API 0.8.4)", "x-thing": "7"}
     assert client().get("/echo?page-token=a%20b", headers=headers).json == ["a b", 7, [3, 4, 11], "http://test"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect as signatures
 from collections.abc import Mapping
+from types import NoneType
 from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -239,11 +240,14 @@ def nullable(struct: type[Embedded]) -> type[Embedded]:
     """
     hints = get_type_hints(struct, include_extras=True)
     defaults = [field for field in fields(struct) if not field.required and field.default is not None]
-    if not defaults:
+    refusing = [field.name for field in fields(struct) if field.required and NoneType in get_args(hints[field.name])]
+    if not defaults and not refusing:
         return struct
     own = getattr(struct, "__post_init__", None)
 
     def fill(self: Embedded) -> None:
+        if any(getattr(self, name) is None for name in refusing):
+            raise ValueError("null is as good as absent for a required parameter")
         for field in defaults:
             if getattr(self, field.name) is None:
                 force_setattr(self, field.name, _default(field))
