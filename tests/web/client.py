@@ -54,6 +54,9 @@ class TestClient:
         self.runner.run(self._stop())
         self.runner.close()
 
+    def __del__(self) -> None:
+        self.runner.close()
+
     def get(self, path: str, **options: Any) -> Answer:
         return self.request("GET", path, **options)
 
