@@ -19,6 +19,7 @@ from lictor.feed import Bell, Positions
 from lictor.filters.entities import Filter
 from lictor.filters.leaves import AnyId, Condition, IdOrNull, Leaf, Period, on
 from lictor.kit import clock, ids, text_search
+from lictor.loops import Service
 from lictor.web import DEFAULT_LIMIT, Closed, Embedded, Instant, Limit, Offset, Router, Socket
 
 LEVEL_BITS = 16  # the reference's column is a smallint
@@ -256,3 +257,17 @@ def _after(tx: Tx, wanted: LogFilter, last: int, gaps: list[int]) -> list[Positi
         where l.position > {{int:last}} or l.position {{in:gaps:bigint}} order by l.position limit 500
     """
     return tx.all(composed(Positioned, text), **matches.params, last=last, gaps=gaps)
+
+
+class LogSweeper(Service):
+    """Deletes the logs of deleted runs, which `run_tombstone` lists: a run goes at once, its logs in their own time."""
+
+    name = "log-sweeper"
+    batch = 500
+
+    def __init__(self, db: Database, interval: float = 5.0) -> None:
+        super().__init__(interval)
+        self._db = db
+
+    async def run_once(self) -> int:
+        return await self._db.write(sweep, self.batch)

@@ -112,7 +112,7 @@ router = Router("/observed-states", tag="Observed States")
 @router.get("")
 def read_observed_states(
     db: Database,
-    query: Annotated[str | None, Meta(max_length=100), Query()] = None,
+    query: Annotated[Annotated[str, Meta(max_length=100)] | None, Query()] = None,
     order_by: Annotated[ObservedStateSort, Query()] = ObservedStateSort.LAST_SEEN_DESC,
     limit: Annotated[int, Meta(ge=1, le=200), Query()] = 200,
 ) -> Awaitable[list[ObservedState]]:

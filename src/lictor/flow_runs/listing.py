@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from enum import StrEnum
+from typing import Final
 
 from lictor.db import Tx, Where
 from lictor.db.statement import composed
@@ -21,32 +22,34 @@ from lictor.flow_runs.types import SELECT, FlowRunResponse
 from lictor.kit import clock
 from lictor.web import DEFAULT_LIMIT, Embedded, Limit, Offset, Page, PageNumber, page_offset, paginate
 
-Sort = Literal[
-    "ID_DESC",
-    "START_TIME_ASC",
-    "START_TIME_DESC",
-    "EXPECTED_START_TIME_ASC",
-    "EXPECTED_START_TIME_DESC",
-    "NAME_ASC",
-    "NAME_DESC",
-    "NEXT_SCHEDULED_START_TIME_ASC",
-    "END_TIME_DESC",
-]
+
+class Sort(StrEnum):
+    ID_DESC = "ID_DESC"
+    START_TIME_ASC = "START_TIME_ASC"
+    START_TIME_DESC = "START_TIME_DESC"
+    EXPECTED_START_TIME_ASC = "EXPECTED_START_TIME_ASC"
+    EXPECTED_START_TIME_DESC = "EXPECTED_START_TIME_DESC"
+    NAME_ASC = "NAME_ASC"
+    NAME_DESC = "NAME_DESC"
+    NEXT_SCHEDULED_START_TIME_ASC = "NEXT_SCHEDULED_START_TIME_ASC"
+    END_TIME_DESC = "END_TIME_DESC"
+
 
 # Runs that tie are told apart by id, so that pages neither repeat nor skip any; the index gives all but the ties.
 ORDERS: Final[dict[Sort, str]] = {
-    "ID_DESC": "r.id desc",
-    "START_TIME_ASC": "coalesce(r.start_time, r.expected_start_time), r.id",
-    "START_TIME_DESC": "coalesce(r.start_time, r.expected_start_time) desc, r.id desc",
-    "EXPECTED_START_TIME_ASC": "r.expected_start_time, r.id",
-    "EXPECTED_START_TIME_DESC": "r.expected_start_time desc, r.id desc",
-    "NAME_ASC": "r.name, r.id",
-    "NAME_DESC": "r.name desc, r.id desc",
-    "NEXT_SCHEDULED_START_TIME_ASC": "r.next_scheduled_start_time, r.id",
-    "END_TIME_DESC": "r.end_time desc, r.id desc",
+    Sort.ID_DESC: "r.id desc",
+    Sort.START_TIME_ASC: "coalesce(r.start_time, r.expected_start_time), r.id",
+    Sort.START_TIME_DESC: "coalesce(r.start_time, r.expected_start_time) desc, r.id desc",
+    Sort.EXPECTED_START_TIME_ASC: "r.expected_start_time, r.id",
+    Sort.EXPECTED_START_TIME_DESC: "r.expected_start_time desc, r.id desc",
+    Sort.NAME_ASC: "r.name, r.id",
+    Sort.NAME_DESC: "r.name desc, r.id desc",
+    Sort.NEXT_SCHEDULED_START_TIME_ASC: "r.next_scheduled_start_time, r.id",
+    Sort.END_TIME_DESC: "r.end_time desc, r.id desc",
 }
 
 
+# In each body the fields stand as in the reference, whose order of errors that is.
 class FlowRunQuery(Embedded):
     """Which flow runs: those that all of the given filters let through."""
 
@@ -57,32 +60,33 @@ class FlowRunQuery(Embedded):
     work_pools: WorkPoolFilter | None = None
     work_pool_queues: WorkQueueFilter | None = None
 
-    def where(self) -> Where:
-        return where_for(
-            "flow_run",
-            flows=self.flows,
-            flow_runs=self.flow_runs,
-            task_runs=self.task_runs,
-            deployments=self.deployments,
-            work_pools=self.work_pools,
-            work_pool_queues=self.work_pool_queues,
-        )
 
-
-class FlowRunSlice(FlowRunQuery):
-    sort: Sort = "ID_DESC"
+class FlowRunSlice(Embedded):
+    sort: Sort = Sort.ID_DESC
     offset: Offset = 0
+    flows: FlowFilter | None = None
+    flow_runs: FlowRunFilter | None = None
+    task_runs: TaskRunFilter | None = None
+    deployments: DeploymentFilter | None = None
+    work_pools: WorkPoolFilter | None = None
+    work_pool_queues: WorkQueueFilter | None = None
     limit: Limit = DEFAULT_LIMIT
 
 
-class FlowRunPage(FlowRunQuery):
-    sort: Sort = "ID_DESC"
+class FlowRunPage(Embedded):
+    sort: Sort = Sort.ID_DESC
     page: PageNumber = 1
+    flows: FlowFilter | None = None
+    flow_runs: FlowRunFilter | None = None
+    task_runs: TaskRunFilter | None = None
+    deployments: DeploymentFilter | None = None
+    work_pools: WorkPoolFilter | None = None
+    work_pool_queues: WorkQueueFilter | None = None
     limit: Limit = DEFAULT_LIMIT
 
 
 class FlowRunHistory(HistoryBody):
-    """As `FlowRunQuery`, but here the queues are called `work_queues`."""
+    """Here the queues are called `work_queues`."""
 
     flows: FlowFilter | None = None
     flow_runs: FlowRunFilter | None = None
@@ -91,35 +95,38 @@ class FlowRunHistory(HistoryBody):
     work_pools: WorkPoolFilter | None = None
     work_queues: WorkQueueFilter | None = None
 
-    def where(self) -> Where:
-        return where_for(
-            "flow_run",
-            flows=self.flows,
-            flow_runs=self.flow_runs,
-            task_runs=self.task_runs,
-            deployments=self.deployments,
-            work_pools=self.work_pools,
-            work_pool_queues=self.work_queues,
-        )
+
+def where_of(wanted: FlowRunQuery | FlowRunSlice | FlowRunPage | FlowRunHistory) -> Where:
+    """What all the filters of a body make together."""
+    queues = wanted.work_queues if isinstance(wanted, FlowRunHistory) else wanted.work_pool_queues
+    return where_for(
+        "flow_run",
+        flows=wanted.flows,
+        flow_runs=wanted.flow_runs,
+        task_runs=wanted.task_runs,
+        deployments=wanted.deployments,
+        work_pools=wanted.work_pools,
+        work_pool_queues=queues,
+    )
 
 
 def find_slice(tx: Tx, wanted: FlowRunSlice) -> list[FlowRunResponse]:
-    return page(tx, wanted.where(), wanted.sort, wanted.limit, wanted.offset)
+    return page(tx, where_of(wanted), wanted.sort, wanted.limit, wanted.offset)
 
 
 def find_page(tx: Tx, wanted: FlowRunPage) -> Page[FlowRunResponse]:
-    where = wanted.where()
+    where = where_of(wanted)
     results = page(tx, where, wanted.sort, wanted.limit, page_offset(wanted.page, wanted.limit))
     return paginate(results, wanted.page, wanted.limit, count_where(tx, where))
 
 
-def page(tx: Tx, where: Where, sort: Sort = "ID_DESC", limit: int = 200, offset: int = 0) -> list[FlowRunResponse]:
+def page(tx: Tx, where: Where, sort: Sort = Sort.ID_DESC, limit: int = 200, offset: int = 0) -> list[FlowRunResponse]:
     """Flow runs that meet conditions on `r`, a slice of them."""
     return tx.page(FlowRunResponse, SELECT, where, order=ORDERS[sort], limit=limit, offset=offset)
 
 
 def count(tx: Tx, wanted: FlowRunQuery) -> int:
-    return count_where(tx, wanted.where())
+    return count_where(tx, where_of(wanted))
 
 
 def count_where(tx: Tx, where: Where) -> int:
@@ -128,11 +135,11 @@ def count_where(tx: Tx, where: Where) -> int:
 
 def lateness(tx: Tx, wanted: FlowRunQuery) -> float | None:
     """Average seconds between expected and real (or, of those that are due, possible) start; None without runs."""
-    where = wanted.where()
+    where = where_of(wanted)
     text = f"select avg({estimates.lateness_sql('r')}) from flow_run r {estimates.MOMENT} where {where.text()}"
     average = tx.value(composed(float, text), **where.params, now=clock.now())
     return None if average is None else float(average)
 
 
 def history(tx: Tx, wanted: FlowRunHistory) -> list[Interval]:
-    return run_history(tx, "flow_run r", wanted, wanted.where())
+    return run_history(tx, "flow_run r", wanted, where_of(wanted))

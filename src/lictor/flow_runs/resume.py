@@ -57,7 +57,7 @@ def _checked(tx: Tx, run_id: str, keyset: dict[str, str], run_input: dict[str, A
         parameters.validate(hydrated, schema)
     except parameters.CircularSchema as error:
         raise Unfit("Invalid schema: Unable to validate schema with circular references.") from error
-    except parameters.Invalid as error:
+    except parameters.Mismatch as error:
         raise Unfit(f"Reason: {error}") from error
     return hydrated
 

@@ -58,7 +58,7 @@ class ConfirmingProtocol(WebSocketsSansIOProtocol):
         self.receipts = Receipts(self)
         super().handle_connect(event)
         if not self.close_sent:
-            self.scope["extensions"][EXTENSION] = self.receipts  # type: ignore[index]
+            self.scope["extensions"][EXTENSION] = self.receipts  # type: ignore[assignment]
 
     def send_receive_event_to_app(self) -> None:
         self.receipts.received()

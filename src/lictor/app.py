@@ -1,0 +1,137 @@
+"""The composition root: settings → database → services → routes. Only this module knows every concept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lictor import (
+    csrf,
+    flow_run_states,
+    flows,
+    logs,
+    observed_states,
+    root,
+    saved_searches,
+    task_run_states,
+    unbuilt,
+    variables,
+)
+from lictor.db import Database, open_database
+from lictor.events import routes as event_routes
+from lictor.events.ingest import EventLimits, Intake
+from lictor.feed import Bell
+from lictor.flow_runs import list_routes as flow_run_lists
+from lictor.flow_runs import routes as flow_run_routes
+from lictor.flow_runs.transitions import Orchestration
+from lictor.logs import LogStream, LogSweeper
+from lictor.loops import Leases, Service, Supervisor
+from lictor.settings import Settings, database_url
+from lictor.states.decisions import RuleSettings
+from lictor.task_runs import recorder
+from lictor.task_runs import routes as task_run_routes
+from lictor.task_runs.transitions import TaskOrchestration
+from lictor.web import Router
+from lictor.web.asgi import App, WebSettings
+
+ROUTERS: tuple[Router, ...] = (
+    root.router,
+    csrf.router,
+    flows.router,
+    flow_run_routes.router,
+    flow_run_lists.router,
+    flow_run_states.router,
+    task_run_routes.router,
+    task_run_states.router,
+    observed_states.router,
+    logs.router,
+    variables.router,
+    saved_searches.router,
+    event_routes.router,
+)
+
+
+def build(settings: Settings) -> App:
+    """The application over the database that the settings name. Nothing is opened before it starts."""
+    db = open_database(
+        database_url(settings),
+        readers=settings.lictor.reader_threads,
+        statement_timeout=settings.database.timeout,
+    )
+    return assemble(settings, db)
+
+
+def assemble(settings: Settings, db: Database) -> App:
+    """The application over a database; it migrates the database when it starts and closes it when it stops."""
+    supervisor = _supervisor(settings, db)
+
+    async def start() -> None:
+        if settings.database.migrate_on_start:
+            db.migrate()
+        if supervisor is not None:
+            await supervisor.start()
+
+    async def stop() -> None:
+        if supervisor is not None:
+            await supervisor.stop()
+        db.close()
+
+    with_api = settings.lictor.role != "services"
+    return App(
+        ROUTERS if with_api else (root.router,),
+        _services(settings, db),
+        _web(settings),
+        unbuilt=(unbuilt.router(),) if with_api else (),
+        csrf=csrf.checker(db) if settings.api.csrf_protection_enabled else None,
+        on_start=(start,),
+        on_stop=(stop,),
+    )
+
+
+def _services(settings: Settings, db: Database) -> Mapping[type, Any]:
+    """What endpoints may ask for, by type."""
+    rules = RuleSettings(
+        deployment_lease_seconds=settings.concurrency.initial_deployment_lease_duration,
+        deployment_slot_wait_seconds=settings.deployments.concurrency_slot_wait_seconds,
+        tag_slot_wait_seconds=settings.tasks.tag_concurrency_slot_wait_seconds,
+        max_cache_key_length=settings.tasks.max_cache_key_length,
+    )
+    limits = EventLimits(
+        name_length=settings.events.maximum_event_name_length,
+        labels=settings.events.maximum_labels_per_resource,
+        related=settings.events.maximum_related_resources,
+        size=settings.events.maximum_size_bytes,
+    )
+    streaming = settings.logs.stream_out_enabled and settings.logs.stream_publishing_enabled
+    return {
+        Database: db,
+        Settings: settings,
+        Orchestration: Orchestration(rules),
+        TaskOrchestration: TaskOrchestration(rules),
+        Intake: Intake(db, (recorder.record,), limits),
+        LogStream: LogStream(Bell(), streaming),
+    }
+
+
+def _supervisor(settings: Settings, db: Database) -> Supervisor | None:
+    if settings.lictor.role == "api":
+        return None
+    services: list[Service] = [LogSweeper(db)]
+    return Supervisor(services, Leases(db, [service.name for service in services]))
+
+
+def _web(settings: Settings) -> WebSettings:
+    api = settings.api
+    return WebSettings(
+        api_base_path=api.base_path or "/api",
+        auth_string=None if api.auth_string is None else api.auth_string.reveal(),
+        default_limit=api.default_limit,
+        max_body_bytes=settings.lictor.max_request_bytes,
+        cors_origins=_words(api.cors_allowed_origins),
+        cors_methods=_words(api.cors_allowed_methods),
+        cors_headers=_words(api.cors_allowed_headers),
+    )
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
