@@ -1,0 +1,49 @@
+"""Runs a flow script as its user would: a Python process of its own, with PREFECT_API_URL and a fresh PREFECT_HOME."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "flows"
+NAMES = ("caching", "cancels", "crashes", "endings", "fanout", "messages", "pauses", "subflows", "tasks")
+LIMIT_SECONDS = 180
+
+
+@dataclass
+class Outcome:
+    """What a process left behind besides its runs."""
+
+    code: int
+    stdout: str
+    stderr: str
+    home: Path
+
+
+def run(path: Path, api: str, home: Path, limit: float = LIMIT_SECONDS) -> Outcome:
+    """Runs one script against the API under `api`, with `home` as its PREFECT_HOME."""
+    done = subprocess.run(
+        [sys.executable, str(path)],
+        env=environment(api, home),
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=limit,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr, home)
+
+
+def environment(api: str, home: Path) -> dict[str, str]:
+    """This process's environment without its Prefect settings: a user's machine on the first day."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return kept | {
+        "PREFECT_API_URL": api,
+        "PREFECT_HOME": str(home),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
