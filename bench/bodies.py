@@ -83,14 +83,14 @@ def set_state(flow_run_id: str, name: str) -> dict[str, Any]:
     return {"state": state, "force": False}
 
 
-def log(flow_run_id: str, message: str, task_run_id: str | None = None) -> dict[str, Any]:
+def log(flow_run_id: str, message: str, at: datetime | None = None) -> dict[str, Any]:
     return {
         "name": "prefect.flow_runs",
         "level": 20,
         "message": message,
-        "timestamp": instant(datetime.now(UTC)),
+        "timestamp": instant(at or datetime.now(UTC)),
         "flow_run_id": flow_run_id,
-        "task_run_id": task_run_id,
+        "task_run_id": None,
     }
 
 

@@ -35,7 +35,7 @@ class Server:
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    def start(self, timeout: float = 90.0) -> float:
+    def start(self, timeout: float = 300.0) -> float:
         """Start, wait for the first healthy answer; the seconds from process start until then."""
         begun = time.monotonic()
         command = [part.format(host=self.host, port=self.port, database=self.database) for part in self._command]

@@ -39,7 +39,9 @@ class EventSocket:
         try:
             # The SDK pings before it authenticates, to be sure that it is connected.
             async with asyncio.timeout(self.timeout):
-                self._socket = await connect(self.url, subprotocols=[Subprotocol("prefect")], ping_interval=None)
+                self._socket = await connect(
+                    self.url, subprotocols=[Subprotocol("prefect")], ping_interval=None, proxy=None
+                )
                 await (await self._socket.ping())
                 await self._socket.send(json.dumps({"type": "auth", "token": None}))
                 answer = json.loads(await self._socket.recv())

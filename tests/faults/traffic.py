@@ -6,6 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 from bench import bodies
 from bench.http import Connection
@@ -16,6 +17,8 @@ from tests.faults.journal import Journal
 PAUSE = 0.02  # after a failure, before the next try
 LIFE = ("Pending", "Running", "Completed")
 CONFIRM_EVERY = 10  # task runs
+LOG_LINES = 20  # of a batch
+LOG_BATCHES = 20  # of a run
 _line = itertools.count(1)
 
 
@@ -90,14 +93,19 @@ async def transition(link: Connection, journal: Journal, run_id: str, name: str)
     return True
 
 
-async def write_logs(server: Server, journal: Journal, stop: asyncio.Event, size: int = 20) -> None:
-    """Batches of log lines, no two of them alike."""
+async def write_logs(server: Server, journal: Journal, stop: asyncio.Event) -> None:
+    """Batches of log lines, no two of them alike in message or time; every so often for another run."""
     link = server.connection(timeout=30)
-    run_id = bodies.uuid7()  # logs have no foreign key
-    while not stop.is_set():
-        messages = [f"line {next(_line)}" for _ in range(size)]
+    for number in itertools.count():
+        if stop.is_set():
+            break
+        if number % LOG_BATCHES == 0:
+            run_id = bodies.uuid7()  # logs have no foreign key
+        messages = [f"line {next(_line)}" for _ in range(LOG_LINES)]
+        now = datetime.now(UTC)
+        lines = [bodies.log(run_id, text, now + timedelta(microseconds=n)) for n, text in enumerate(messages)]
         try:
-            answer = await link.post("/api/logs/", [bodies.log(run_id, message) for message in messages])
+            answer = await link.post("/api/logs/", lines)
         except ConnectionError:
             journal.broken += 1
             await asyncio.sleep(PAUSE)
