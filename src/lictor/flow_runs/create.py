@@ -26,6 +26,7 @@ from lictor.kit.errors import Conflict, NotFound
 from lictor.states import constructors
 from lictor.states.callers import Caller
 from lictor.states.decisions import Decision, Transition, decide
+from lictor.states.storing import as_param
 from lictor.states.types import State, from_create
 
 
@@ -227,7 +228,7 @@ _STORED = tuple(
 
 
 def _params(run: FlowRunResponse) -> dict[str, Any]:
-    params = {name: getattr(run, name) for name in _STORED}
+    params = {name: as_param(getattr(run, name)) for name in _STORED}
     params["state_timestamp"] = None if run.state is None else run.state.timestamp
     return params
 

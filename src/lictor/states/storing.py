@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from lictor.states.types import State, StateDetails
 
-_DEFAULTS: list[tuple[str, Any]] = [
-    (field.name, field.default) for field in msgspec.structs.fields(StateDetails)
-]
+_DEFAULTS: list[tuple[str, Any]] = [(field.name, field.default) for field in msgspec.structs.fields(StateDetails)]
 
 
 def details_json(details: StateDetails) -> str:
@@ -34,6 +33,11 @@ def state_params(state: State) -> dict[str, Any]:
         "state_details": details_json(state.state_details),
         "data": None if state.data is None else bytes(state.data).decode(),
     }
+
+
+def as_param(value: Any) -> Any:
+    """JSON that was only copied so far as the text that a statement takes; anything else as it is."""
+    return bytes(value).decode() if isinstance(value, Raw) else value
 
 
 STATE_COLUMNS = "s.id, s.type, s.name, s.timestamp, s.message, s.data, s.state_details"

@@ -14,6 +14,7 @@ from lictor.kit.errors import Conflict
 from lictor.states import constructors
 from lictor.states.callers import SERVER
 from lictor.states.decisions import Decision
+from lictor.states.storing import as_param
 from lictor.states.types import StateCreate
 from lictor.task_runs import store
 from lictor.task_runs.store import Subject
@@ -113,7 +114,7 @@ _DERIVED = {"state", "estimated_run_time", "estimated_start_time_delta"}
 
 
 def _params(run: TaskRun) -> dict[str, Any]:
-    params = {name: getattr(run, name) for name in run.__struct_fields__ if name not in _DERIVED}
+    params = {name: as_param(getattr(run, name)) for name in run.__struct_fields__ if name not in _DERIVED}
     params["state_timestamp"] = None if run.state is None else run.state.timestamp
     return params
 
