@@ -181,7 +181,8 @@ def test_late_once(initial: State, answer: tuple[Any, ...]) -> None:
     [
         (make.running, make.paused, False, None, ("ACCEPT", None, "PAUSED")),
         (make.running, lambda: make.paused(key="k"), False, None, ("REJECT", "This pause has already fired.", None)),
-        (make.running, lambda: make.suspended(key="k"), True, None, ("REJECT", "This suspend has already fired.", None)),
+        (make.running, lambda: make.suspended(key="k"), True, None,
+         ("REJECT", "This suspend has already fired.", None)),
         (make.running, make.suspended, True, None, ("ACCEPT", None, "PAUSED")),
         (make.running, make.suspended, True, "task", ("ABORT", "Cannot suspend subflows.", None)),
         (make.running, make.suspended, False, None, ("ABORT", "Cannot suspend flows without a deployment.", None)),
@@ -307,12 +308,16 @@ def test_retry(retries: int | None, runs: int, retried: bool) -> None:
     assert state is not None
     assert (state.name, state.message, state.data) == ("AwaitingRetry", "it broke", RESULT)
     assert state.state_details.scheduled_time is not None
-    assert timedelta(0) <= clock.now() + timedelta(seconds=60) - state.state_details.scheduled_time < timedelta(seconds=5)
+    assert (
+        timedelta(0) <= clock.now() + timedelta(seconds=60) - state.state_details.scheduled_time < timedelta(seconds=5)
+    )
     assert (after.retry_type, after.pause_keys, after.resuming) == ("in_process", set(), False)
     assert decision.run.next_scheduled_start_time == state.state_details.scheduled_time
 
 
-@pytest.mark.parametrize(("api_version", "restarts"), [("0.8.2", True), ("0.8.3", False), ("0.8.4", False), (None, False)])
+@pytest.mark.parametrize(
+    ("api_version", "restarts"), [("0.8.2", True), ("0.8.3", False), ("0.8.4", False), (None, False)]
+)
 def test_older_clients_have_their_failed_tasks_restarted(api_version: str | None, restarts: bool) -> None:
     world = World()
     id = in_state(world, make.running(), policy=FlowRunPolicy(retries=1))

@@ -38,9 +38,11 @@ def noting(notes: list[str], name: str, act: str | None = None, always: bool = F
         elif act == "replace alike":
             t.reject(make.running("Other"), "replaced")
         elif act is not None:
-            {"reject": lambda: t.reject(None, "no"), "wait": lambda: t.wait(5, "later"), "abort": lambda: t.abort("end")}[
-                act
-            ]()
+            {
+                "reject": lambda: t.reject(None, "no"),
+                "wait": lambda: t.wait(5, "later"),
+                "abort": lambda: t.abort("end"),
+            }[act]()
         yield
         notes.append(f"{name} {'kept' if t.kept else 'undone'}")
 

@@ -7,7 +7,9 @@ from tests.parity import matrix, recording
 from tests.states import world
 
 GROUPS = [name for name in matrix.GROUPS if recording.exists(name)]
-INITIALS = [(name, initial) for name in GROUPS for initial in {case.initial: None for case in matrix.GROUPS[name].cases}]
+INITIALS = [
+    (name, initial) for name in GROUPS for initial in {case.initial: None for case in matrix.GROUPS[name].cases}
+]
 
 
 @pytest.mark.parametrize(("group", "initial"), INITIALS)

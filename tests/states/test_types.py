@@ -161,7 +161,8 @@ def test_constructors_name_their_states() -> None:
     [
         ("3.4.11", True), ("3.4.12.dev1", True), ("3.5", True), ("3.10.0", True), ("4", True), ("v3.9.1+7.gabc", True),
         ("3.4.11.post1", True), ("3.4.11+local", True), ("3.4.11.1rc1", True),
-        ("3.4.10", False), ("3.4.11rc1", False), ("3.4.11.dev3", False), ("3.4", False), ("2.99", False), ("main", False),
+        ("3.4.10", False), ("3.4.11rc1", False), ("3.4.11.dev3", False), ("3.4", False), ("2.99", False),
+        ("main", False),
     ],
 )  # fmt: skip
 def test_versions(version: str, is_later: bool) -> None:

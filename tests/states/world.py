@@ -35,9 +35,7 @@ from lictor.states.types import (
 from lictor.task_runs.effects import CacheState, Enqueue, ReleaseTagSlots
 from lictor.task_runs.facts import EnclosingFlowRun, TagLimit
 from lictor.task_runs.policies import task_policy
-from lictor.task_runs.tracking import TaskRunSnapshot, TaskTransition
-from lictor.task_runs.tracking import TaskRunPolicy
-
+from lictor.task_runs.tracking import TaskRunPolicy, TaskRunSnapshot, TaskTransition
 
 R = TypeVar("R", bound=TrackedRun)
 
