@@ -89,7 +89,6 @@ GET /concurrency_limits/tag/{tag} read_concurrency_limit_by_tag 200 -
 POST /concurrency_limits/tag/{tag}/reset reset_concurrency_limit_by_tag 200 O
 DELETE /concurrency_limits/{id:uuid} delete_concurrency_limit 200 -
 GET /concurrency_limits/{id:uuid} read_concurrency_limit 200 -
-GET /csrf-token create_csrf_token 200 - ?client!
 POST /deployments/ create_deployment 200 R
 POST /deployments/bulk_delete bulk_delete_deployments 200 O
 POST /deployments/count count_deployments 200 O
@@ -110,20 +109,10 @@ POST /deployments/{id:uuid}/schedules create_deployment_schedules 201 R
 DELETE /deployments/{id:uuid}/schedules/{schedule_id:uuid} delete_deployment_schedule 204 -
 PATCH /deployments/{id:uuid}/schedules/{schedule_id:uuid} update_deployment_schedule 204 R
 GET /deployments/{id:uuid}/work_queue_check work_queue_check_for_deployment 200 -
-POST /events create_events 204 R
 POST /events/count-by/{countable} count_account_events 200 R
 POST /events/filter read_events 200 O
 GET /events/filter/next read_account_events_page 200 - ?page-token!
-GET /flow_run_states/ read_flow_run_states 200 - ?flow_run_id!
 GET /flow_run_states/{id:uuid} read_flow_run_state 200 -
-POST /flow_runs/ create_flow_run 200 R
-POST /flow_runs/bulk_delete bulk_delete_flow_runs 200 O
-POST /flow_runs/bulk_set_state bulk_set_flow_run_state 200 R
-POST /flow_runs/count count_flow_runs 200 O
-POST /flow_runs/filter read_flow_runs 200 O
-POST /flow_runs/history flow_run_history 200 R
-POST /flow_runs/lateness average_flow_run_lateness 200 O
-POST /flow_runs/paginate paginate_flow_runs 200 O
 DELETE /flow_runs/{id:uuid} delete_flow_run 204 -
 GET /flow_runs/{id:uuid} read_flow_run 200 -
 PATCH /flow_runs/{id:uuid} update_flow_run 204 R
@@ -137,32 +126,7 @@ PATCH /flow_runs/{id:uuid}/labels update_flow_run_labels 204 R
 GET /flow_runs/{id:uuid}/logs/download download_logs 200 -
 POST /flow_runs/{id:uuid}/resume resume_flow_run 200 O
 POST /flow_runs/{id:uuid}/set_state set_flow_run_state 200 R
-POST /flows/ create_flow 200 R
-POST /flows/bulk_delete bulk_delete_flows 200 O
-POST /flows/count count_flows 200 O
-POST /flows/filter read_flows 200 O
-GET /flows/name/{name} read_flow_by_name 200 -
-POST /flows/paginate paginate_flows 200 O
-DELETE /flows/{id:uuid} delete_flow 204 -
-GET /flows/{id:uuid} read_flow 200 -
-PATCH /flows/{id:uuid} update_flow 204 R
-GET /health health_check 200 -
-GET /hello hello 200 -
-POST /logs/ create_logs 201 R
-POST /logs/filter read_logs 200 O
-GET /observed-states read_observed_states 200 - ?query ?order_by ?limit
-GET /ready perform_readiness_check 200 -
-PUT /saved_searches/ create_saved_search 200 R
-POST /saved_searches/filter read_saved_searches 200 O
-DELETE /saved_searches/{id:uuid} delete_saved_search 204 -
-GET /saved_searches/{id:uuid} read_saved_search 200 -
-GET /task_run_states/ read_task_run_states 200 - ?task_run_id!
 GET /task_run_states/{id:uuid} read_task_run_state 200 -
-POST /task_runs/ create_task_run 200 R
-POST /task_runs/count count_task_runs 200 O
-POST /task_runs/filter read_task_runs 200 O
-POST /task_runs/history task_run_history 200 R
-POST /task_runs/paginate paginate_task_runs 200 O
 DELETE /task_runs/{id:uuid} delete_task_run 204 -
 GET /task_runs/{id:uuid} read_task_run 200 -
 PATCH /task_runs/{id:uuid} update_task_run 204 R
@@ -187,16 +151,6 @@ POST /v2/concurrency_limits/leases/{lease_id}/renew renew_concurrency_lease 204 
 DELETE /v2/concurrency_limits/{id_or_name} delete_concurrency_limit_v2 204 -
 GET /v2/concurrency_limits/{id_or_name} read_concurrency_limit_v2 200 -
 PATCH /v2/concurrency_limits/{id_or_name} update_concurrency_limit_v2 204 R
-POST /variables/ create_variable 201 R
-POST /variables/count count_variables 200 O
-POST /variables/filter read_variables 200 O
-DELETE /variables/name/{name:str} delete_variable_by_name 204 -
-GET /variables/name/{name:str} read_variable_by_name 200 -
-PATCH /variables/name/{name:str} update_variable_by_name 204 R
-DELETE /variables/{id:uuid} delete_variable 204 -
-GET /variables/{id:uuid} read_variable 200 -
-PATCH /variables/{id:uuid} update_variable 204 R
-GET /version server_version 200 -
 POST /work_pools/ create_work_pool 201 R
 POST /work_pools/count count_work_pools 200 O
 POST /work_pools/filter read_work_pools 200 O
@@ -223,8 +177,6 @@ POST /work_queues/{id:uuid}/concurrency_status read_work_queue_concurrency_statu
 POST /work_queues/{id:uuid}/get_runs read_work_queue_runs 200 O ^x-prefect-ui
 GET /work_queues/{id:uuid}/status read_work_queue_status 200 -
 WEBSOCKET /task_runs/subscriptions/scheduled scheduled_task_subscription
-WEBSOCKET /logs/out stream_logs_out
 WEBSOCKET /work_pools/{work_pool_name}/workers/connect worker_channel_connect
-WEBSOCKET /events/in stream_events_in
 WEBSOCKET /events/out stream_workspace_events_out
 """  # noqa: E501
