@@ -20,12 +20,12 @@ from lictor.filters.leaves import AllTags, AnyId, AnyText, Condition, Ids, Leaf,
 class Filter(Struct, forbid_unknown_fields=True):
     """The AND (or the OR) of its fields; a field that is absent or null says nothing."""
 
-    operator: Operator = "and_"
+    operator: Operator = Operator.and_
 
     def where(self) -> Where:
         """Conditions on the filter's own table. An empty one is true for every row."""
         where = Where()
-        if self.operator == "and_":
+        if self.operator is Operator.and_:
             for leaf, at in self._fields():
                 leaf.add_to(where, at)
         else:
@@ -40,7 +40,7 @@ class Filter(Struct, forbid_unknown_fields=True):
         named: AnyId | Ids | None = getattr(self, "id", None)
         if named is None or named.any_ is None:
             return None
-        return named if self.operator == "and_" or len(self._fields()) == 1 else None
+        return named if self.operator is Operator.and_ or len(self._fields()) == 1 else None
 
     def only_ids(self) -> AnyId | Ids | None:
         """The filter on the id, if it names ids and is all there is."""
@@ -68,7 +68,7 @@ def _alone(leaf: Leaf, at: on) -> Where:
 class HasDeployment(Leaf):
     """`is_null_`: only flows without a deployment."""
 
-    operator: Operator = "and_"  # type: ignore[misc]
+    operator: Operator = Operator.and_  # type: ignore[misc]
     is_null_: bool | None = None
 
     def conditions(self, at: on) -> list[Condition]:
@@ -88,7 +88,7 @@ class FlowFilter(Filter):
 class RunState(Leaf):
     """The type and the name of a run's state; `at` is the run's alias."""
 
-    operator: Operator = "and_"  # type: ignore[misc]
+    operator: Operator = Operator.and_  # type: ignore[misc]
     type: leaves.StateTypes | None = None
     name: Texts | None = None
 
@@ -97,7 +97,7 @@ class RunState(Leaf):
 
 
 class TaskRunState(Leaf):
-    operator: Operator = "and_"  # type: ignore[misc]
+    operator: Operator = Operator.and_  # type: ignore[misc]
     type: leaves.AnyStateType | None = None
     name: AnyText | None = None
 
@@ -115,7 +115,7 @@ def _state_conditions(at: on, type_: Leaf | None, name: Leaf | None) -> list[Con
 class ParentFlowRun(Leaf):
     """Subflow runs of the given runs: their parent is a task run, and that task run's flow run is what is asked for."""
 
-    operator: Operator = "and_"  # type: ignore[misc]
+    operator: Operator = Operator.and_  # type: ignore[misc]
     any_: list[UUID] | None = None
 
     def conditions(self, at: on) -> list[Condition]:
@@ -128,7 +128,7 @@ class ParentFlowRun(Leaf):
 class CreatedBy(Leaf):
     """Who created a run; `at` is the JSON column {id, type, display_value}."""
 
-    operator: Operator = "and_"  # type: ignore[misc]
+    operator: Operator = Operator.and_  # type: ignore[misc]
     id_: list[UUID] | None = None
     type_: list[str] | None = None
     is_null_: bool | None = None
@@ -178,7 +178,7 @@ class SubflowRuns(Leaf):
 class TaskRunFlowRun(Leaf):
     """The flow run that a task run is part of. Without keys it means that there is one, as in the reference."""
 
-    operator: Operator = "and_"  # type: ignore[misc]
+    operator: Operator = Operator.and_  # type: ignore[misc]
     any_: list[UUID] | None = None
     is_null_: bool | None = False
 

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any, ClassVar, Literal, NamedTuple
+from enum import StrEnum
+from typing import Any, ClassVar, NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
 
 from lictor.db import Where
-from lictor.states.types import StateType
 from lictor.web.shapes import Instant
 
-Operator = Literal["and_", "or_"]
+
+class Operator(StrEnum):
+    and_ = "and_"
+    or_ = "or_"
+
+
+class StateTypeName(StrEnum):
+    """A state type that a client names; an Enum for the sake of the words with which others are refused."""
+
+    SCHEDULED = "SCHEDULED"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    CRASHED = "CRASHED"
+    PAUSED = "PAUSED"
+    CANCELLING = "CANCELLING"
 
 
 class on(NamedTuple):  # noqa: N801 - reads as a word of the declaration: Annotated[Ids | None, on("r.id")]
@@ -35,7 +52,7 @@ class Leaf(Struct, forbid_unknown_fields=True):
 
     # What PostgreSQL calls the values of `any_` and `not_any_`.
     kind: ClassVar[str] = "text"
-    operator: ClassVar[Operator] = "and_"
+    operator: ClassVar[Operator] = Operator.and_
 
     def conditions(self, at: on) -> list[Condition]:
         """One condition per key that says something; `operator` tells how they combine."""
@@ -50,7 +67,7 @@ class Leaf(Struct, forbid_unknown_fields=True):
 
     def add_to(self, where: Where, at: on) -> None:
         conditions = self.conditions(at)
-        if self.operator == "and_" or len(conditions) == 1:
+        if self.operator is Operator.and_ or len(conditions) == 1:
             add_all(where, conditions)
         elif conditions:
             where.add_any([alone([condition]) for condition in conditions])
@@ -132,7 +149,7 @@ class Ids(Leaf):
 
 class IdOrNull(Leaf):
     kind = "uuid"
-    operator: Operator = "and_"  # type: ignore[misc]
+    operator: Operator = Operator.and_  # type: ignore[misc]
     any_: list[UUID] | None = None
     is_null_: bool | None = None
 
@@ -147,7 +164,7 @@ class Texts(Leaf):
 
 
 class TextOrNull(Leaf):
-    operator: Operator = "and_"  # type: ignore[misc]
+    operator: Operator = Operator.and_  # type: ignore[misc]
     any_: list[str] | None = None
     is_null_: bool | None = None
 
@@ -184,29 +201,31 @@ class PeriodOrNull(Leaf):
 
 
 class AnyStateType(Leaf):
-    any_: list[StateType] | None = None
+    any_: list[StateTypeName] | None = None
 
     def conditions(self, at: on) -> list[Condition]:
-        if self.any_ is not None and len(self.any_) == 1:
+        if self.any_ is None:
+            return []
+        if len(self.any_) == 1:
             # Written into the text, not bound: only then can a planner see that an index of that type will do.
             return [Condition(f"{at.column} = '{self.any_[0]}'", {})]
-        return super().conditions(at)
+        return [equals_any(at, [str(type_) for type_ in self.any_], self.kind)]
 
 
 class StateTypes(Leaf):
-    any_: list[StateType] | None = None
-    not_any_: list[StateType] | None = None
+    any_: list[StateTypeName] | None = None
+    not_any_: list[StateTypeName] | None = None
 
     def conditions(self, at: on) -> list[Condition]:
         made = AnyStateType(self.any_).conditions(at)
-        excluded = equals_none(at, self.not_any_ or [], self.kind)
+        excluded = equals_none(at, [str(type_) for type_ in self.not_any_ or ()], self.kind)
         return made if excluded is None else [*made, excluded]
 
 
 class AllTags(Leaf):
     """Tags of a row: `all_` of these are among them (an empty list says nothing); `is_null_` means none at all."""
 
-    operator: Operator = "and_"  # type: ignore[misc]
+    operator: Operator = Operator.and_  # type: ignore[misc]
     all_: list[str] | None = None
     is_null_: bool | None = None
 
@@ -217,7 +236,7 @@ class AllTags(Leaf):
 class Tags(Leaf):
     """As `AllTags`, or with `any_` of these among them (an empty list matches nothing)."""
 
-    operator: Operator = "and_"  # type: ignore[misc]
+    operator: Operator = Operator.and_  # type: ignore[misc]
     all_: list[str] | None = None
     any_: list[str] | None = None
     is_null_: bool | None = None
