@@ -112,18 +112,14 @@ GET /deployments/{id:uuid}/work_queue_check work_queue_check_for_deployment 200 
 POST /events/count-by/{countable} count_account_events 200 R
 POST /events/filter read_events 200 O
 GET /events/filter/next read_account_events_page 200 - ?page-token!
-GET /flow_run_states/{id:uuid} read_flow_run_state 200 -
 DELETE /flow_runs/{id:uuid} delete_flow_run 204 -
 GET /flow_runs/{id:uuid} read_flow_run 200 -
 PATCH /flow_runs/{id:uuid} update_flow_run 204 R
-GET /flow_runs/{id:uuid}/graph read_flow_run_graph_v1 200 -
-GET /flow_runs/{id:uuid}/graph-v2 read_flow_run_graph_v2 200 - ?since
 POST /flow_runs/{id:uuid}/input create_flow_run_input 201 R
 POST /flow_runs/{id:uuid}/input/filter filter_flow_run_input 200 R
 DELETE /flow_runs/{id:uuid}/input/{key} delete_flow_run_input 204 -
 GET /flow_runs/{id:uuid}/input/{key} read_flow_run_input 200 -
 PATCH /flow_runs/{id:uuid}/labels update_flow_run_labels 204 R
-GET /flow_runs/{id:uuid}/logs/download download_logs 200 -
 POST /flow_runs/{id:uuid}/resume resume_flow_run 200 O
 POST /flow_runs/{id:uuid}/set_state set_flow_run_state 200 R
 GET /task_run_states/{id:uuid} read_task_run_state 200 -
