@@ -17,7 +17,7 @@ from lictor.db import Database, Tx, Where, sql
 from lictor.db.statement import composed
 from lictor.feed import Bell, Positions
 from lictor.filters.entities import Filter
-from lictor.filters.leaves import AnyId, Condition, IdOrNull, Leaf, Period, on
+from lictor.filters.leaves import AnyId, Condition, IdOrNull, Leaf, Operator, Period, on
 from lictor.kit import clock, ids, text_search
 from lictor.loops import Service
 from lictor.web import DEFAULT_LIMIT, Closed, Embedded, Instant, Limit, Offset, Router, Socket
@@ -221,7 +221,7 @@ async def stream_logs_out(socket: Socket, db: Database, stream: LogStream) -> No
         await socket.close(1002, f"Invalid filter: {error}")
         return
     # A live log is matched by level, time and run; words and `operator` are not looked at, as in the reference.
-    wanted.text, wanted.operator = None, "and_"
+    wanted.text, wanted.operator = None, Operator.and_
     following = asyncio.get_running_loop().create_task(_follow(socket, db, stream, wanted))
     try:
         while True:

@@ -25,7 +25,7 @@ class Filter(Struct, forbid_unknown_fields=True):
     def where(self) -> Where:
         """Conditions on the filter's own table. An empty one is true for every row."""
         where = Where()
-        if self.operator is Operator.and_:
+        if self.operator == Operator.and_:
             for leaf, at in self._fields():
                 leaf.add_to(where, at)
         else:
@@ -40,7 +40,7 @@ class Filter(Struct, forbid_unknown_fields=True):
         named: AnyId | Ids | None = getattr(self, "id", None)
         if named is None or named.any_ is None:
             return None
-        return named if self.operator is Operator.and_ or len(self._fields()) == 1 else None
+        return named if self.operator == Operator.and_ or len(self._fields()) == 1 else None
 
     def only_ids(self) -> AnyId | Ids | None:
         """The filter on the id, if it names ids and is all there is."""

@@ -67,7 +67,7 @@ class Leaf(Struct, forbid_unknown_fields=True):
 
     def add_to(self, where: Where, at: on) -> None:
         conditions = self.conditions(at)
-        if self.operator is Operator.and_ or len(conditions) == 1:
+        if self.operator == Operator.and_ or len(conditions) == 1:
             add_all(where, conditions)
         elif conditions:
             where.add_any([alone([condition]) for condition in conditions])
