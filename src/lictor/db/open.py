@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from lictor.db.postgres import PostgresDatabase
-from lictor.db.sqlite import SqliteDatabase
+from typing import TYPE_CHECKING
+
 from lictor.db.tx import Database
 from lictor.kit.errors import LictorError
+from lictor.kit.lazy import lazy
+
+# Each brings its own driver, and a server needs only one of them.
+if TYPE_CHECKING:
+    from lictor.db import postgres, sqlite
+else:
+    postgres, sqlite = lazy("lictor.db.postgres"), lazy("lictor.db.sqlite")
 
 
 def open_database(
@@ -22,7 +29,8 @@ def open_database(
     if kind == "sqlite":
         path = rest.removeprefix("/").partition("?")[0]
         in_memory = path in ("", ":memory:") or "mode=memory" in rest
-        return SqliteDatabase(":memory:" if in_memory else path, readers=readers)
+        return sqlite.SqliteDatabase(":memory:" if in_memory else path, readers=readers)
     if kind in ("postgresql", "postgres"):
-        return PostgresDatabase(f"postgresql://{rest}", pool_size=pool_size, statement_timeout=statement_timeout)
+        conninfo = f"postgresql://{rest}"
+        return postgres.PostgresDatabase(conninfo, pool_size=pool_size, statement_timeout=statement_timeout)
     raise LictorError(f"only SQLite and PostgreSQL databases can be used, not {kind!r}")

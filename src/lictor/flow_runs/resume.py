@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from lictor import parameters
 from lictor.db import Tx
 from lictor.flow_runs import inputs, store, transitions
 from lictor.flow_runs.transitions import Orchestration, Outcome
+from lictor.parameters import HydrationError, hydrate, schemas
 from lictor.states import constructors
 from lictor.states.callers import Caller
 from lictor.states.types import PAUSED, AbortDetails, OrchestrationResult, State
@@ -43,8 +43,8 @@ def resume(
 def _checked(tx: Tx, run_id: str, keyset: dict[str, str], run_input: dict[str, Any]) -> Any:
     """The input, hydrated and valid for the schema that the run stored. Raises Unfit."""
     try:
-        hydrated = parameters.hydrate(tx, run_input) or {}
-    except parameters.HydrationError as error:
+        hydrated = hydrate(tx, run_input) or {}
+    except HydrationError as error:
         raise Unfit(f"Error hydrating run input: {error}") from error
     stored = inputs.find(tx, run_id, keyset["schema"])
     if stored is None:
@@ -54,10 +54,10 @@ def _checked(tx: Tx, run_id: str, keyset: dict[str, str], run_input: dict[str, A
     except msgspec.DecodeError as error:
         raise Unfit("Run input schema is not valid JSON.") from error
     try:
-        parameters.validate(hydrated, schema)
-    except parameters.CircularSchema as error:
+        schemas.validate(hydrated, schema)
+    except schemas.CircularSchema as error:
         raise Unfit("Invalid schema: Unable to validate schema with circular references.") from error
-    except parameters.Mismatch as error:
+    except schemas.Mismatch as error:
         raise Unfit(f"Reason: {error}") from error
     return hydrated
 

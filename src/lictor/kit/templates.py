@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import ChainableUndefined, nodes
-from jinja2 import TemplateError as JinjaError
-from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
+import jinja2
+from jinja2 import nodes, sandbox
+from jinja2.exceptions import SecurityError
 
 MOST_RANGE = 100
 MOST_LOOPS = 10
@@ -22,14 +22,14 @@ def check(template: str) -> None:
     """Raises TemplateError for a template that cannot be read or that loops more than it may."""
     try:
         tree = _environment().parse(template)
-    except JinjaError as error:
+    except jinja2.TemplateError as error:
         raise TemplateError(str(error)) from error
     loops = list(tree.find_all(nodes.For))
     if len(loops) > MOST_LOOPS:
         raise TemplateError(f"Contains {len(loops)} for loops; templates may contain no more than {MOST_LOOPS}.")
     depth = _depth(tree)
     if depth > MOST_NESTED_LOOPS:
-        raise TemplateError(f"Contains nested for loops at a depth of {depth}; no more than {MOST_NESTED_LOOPS} may be.")
+        raise TemplateError(f"Contains for loops nested {depth} deep; no more than {MOST_NESTED_LOOPS} are allowed.")
 
 
 def render(template: Any, context: dict[str, Any]) -> str:
@@ -39,13 +39,13 @@ def render(template: Any, context: dict[str, Any]) -> str:
     check(template)
     try:
         return _environment().from_string(template).render(context)
-    except (JinjaError, SecurityError, ArithmeticError, LookupError, TypeError, ValueError, OverflowError) as error:
+    except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError, OverflowError) as error:
         raise TemplateError(f"Failed to render template due to the following error: {error!r}\n{template}") from error
 
 
 @lru_cache(maxsize=1)
-def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(undefined=ChainableUndefined)
+def _environment() -> sandbox.ImmutableSandboxedEnvironment:
+    environment = sandbox.ImmutableSandboxedEnvironment(undefined=jinja2.ChainableUndefined)
     environment.globals["range"] = _range
     return environment
 

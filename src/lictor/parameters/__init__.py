@@ -1,6 +1,13 @@
-"""Parameters that clients send: templates in them are filled in (`hydrate`), and they are held against a JSON Schema."""
+"""Parameters that clients send: what stands for something else is filled in, and a JSON Schema is held against them."""
 
+from typing import TYPE_CHECKING
+
+from lictor.kit.lazy import lazy
 from lictor.parameters.hydration import HydrationError, hydrate
-from lictor.parameters.schemas import CircularSchema, Mismatch, validate
 
-__all__ = ["CircularSchema", "HydrationError", "Mismatch", "hydrate", "validate"]
+if TYPE_CHECKING:
+    from lictor.parameters import schemas
+else:
+    schemas = lazy("lictor.parameters.schemas")
+
+__all__ = ["HydrationError", "hydrate", "schemas"]

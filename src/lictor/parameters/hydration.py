@@ -1,19 +1,24 @@
 """Values with a `__prefect_kind` are filled in: JSON text is parsed, Jinja is rendered, variables are looked up.
 
-`{"__prefect_kind": "json", "value": "[1, 2]"}` stands for `[1, 2]`; other kinds are `none`, `jinja` (with `template`) and
-`workspace_variable` (with `variable_name`). A kind that is not known stands for its `value`.
+`{"__prefect_kind": "json", "value": "[1, 2]"}` stands for `[1, 2]`; other kinds are `none`, `jinja` (with `template`)
+and `workspace_variable` (with `variable_name`). A kind that is not known stands for its `value`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
 from lictor.db import Tx, sql
-from lictor.kit import templates
+from lictor.kit.lazy import lazy
+
+if TYPE_CHECKING:
+    from lictor.kit import templates
+else:
+    templates = lazy("lictor.kit.templates")
 
 KIND = "__prefect_kind"
 

@@ -7,8 +7,6 @@ from typing import Any, NoReturn
 
 import jsonschema
 import referencing.exceptions
-from jsonschema.validators import Draft202012Validator
-from referencing import Registry, exceptions
 
 Schema = dict[str, Any]
 
@@ -27,8 +25,8 @@ def validate(values: Any, schema: Any, *, require: bool = True, allow_none_with_
     if not require:
         schema = without_required(schema)
     try:
-        validator = Draft202012Validator(schema, registry=Registry(retrieve=_never))  # type: ignore[call-arg]
-        Draft202012Validator.check_schema(schema)
+        jsonschema.Draft202012Validator.check_schema(schema)
+        validator = jsonschema.Draft202012Validator(schema, registry=referencing.Registry(retrieve=_never))  # type: ignore[call-arg]
         error = jsonschema.exceptions.best_match(validator.iter_errors(values))
     except RecursionError as circular:
         raise CircularSchema from circular
@@ -99,4 +97,4 @@ def without_required(schema: Any) -> Any:
 
 def _never(uri: str) -> NoReturn:
     """Schemas are not fetched from anywhere."""
-    raise exceptions.NoSuchResource(ref=uri)
+    raise referencing.exceptions.NoSuchResource(ref=uri)  # type: ignore[call-arg]
