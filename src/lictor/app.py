@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lictor import (
+    admin,
     csrf,
     flow_run_states,
     flows,
@@ -17,6 +18,7 @@ from lictor import (
     unbuilt,
     variables,
 )
+from lictor.admin import ResultStorageBlocks
 from lictor.db import Database, open_database
 from lictor.events import routes as event_routes
 from lictor.events.ingest import EventLimits, Intake
@@ -36,6 +38,7 @@ from lictor.web.asgi import App, WebSettings
 
 ROUTERS: tuple[Router, ...] = (
     root.router,
+    admin.router,
     csrf.router,
     flows.router,
     flow_run_routes.router,
@@ -106,6 +109,8 @@ def _services(settings: Settings, db: Database) -> Mapping[type, Any]:
     return {
         Database: db,
         Settings: settings,
+        # Without blocks there is none that results could go to.
+        ResultStorageBlocks: ResultStorageBlocks(lambda tx, id: None),
         Orchestration: Orchestration(rules),
         TaskOrchestration: TaskOrchestration(rules),
         Intake: Intake(db, (recorder.record,), limits),

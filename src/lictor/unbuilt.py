@@ -34,11 +34,6 @@ def parameter(word: str) -> Declared:
 
 
 OPERATIONS = """
-GET /admin/settings read_settings 200 -
-DELETE /admin/storage clear_server_default_result_storage 204 -
-GET /admin/storage read_server_default_result_storage 200 -
-PUT /admin/storage update_server_default_result_storage 200 R
-GET /admin/version read_version 200 -
 POST /artifacts/ create_artifact 200 R
 POST /artifacts/count count_artifacts 200 O
 POST /artifacts/filter read_artifacts 200 O
