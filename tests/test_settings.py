@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import re
 from datetime import timedelta
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from lictor.settings import Flag, UnusableSetting, database_url, read, shown, to_environment, without_effect
+from lictor.settings import Flag, UnusableSetting, database_url, read, shown, without_effect
 from lictor.settings.reading import WITHOUT_EFFECT, leaves
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "settings.md"
@@ -107,16 +108,14 @@ def test_secrets_are_not_shown() -> None:
     )
     assert "hunter2" not in repr(settings)
     assert "hunter2" not in f"{settings.api.auth_string}"
-    assert "hunter2" not in shown(database_url(settings, {}))
+    assert "hunter2" not in shown(database_url(settings))
     assert settings.api.auth_string is not None
     assert settings.api.auth_string.reveal() == "admin:hunter2"
 
 
-def test_flags_travel_to_other_processes_as_variables() -> None:
-    flags = {"api.port": Flag("--port", "6000"), "lictor.role": Flag("--no-services", "api")}
-    environment = to_environment(flags)
-    assert environment == {"PREFECT_SERVER_API_PORT": "6000", "LICTOR_ROLE": "api"}
-    assert read(environment) == read({}, flags)
+def test_settings_travel_to_other_processes() -> None:
+    settings = read({"PREFECT_SERVER_API_AUTH_STRING": "admin:hunter2"}, {"api.port": Flag("--port", "6000")})
+    assert pickle.loads(pickle.dumps(settings)) == settings
 
 
 def test_what_has_no_effect_is_said() -> None:
@@ -161,8 +160,8 @@ URLS = [
 
 @pytest.mark.parametrize(("given", "opened"), URLS, ids=[given for given, _ in URLS])
 def test_urls_in_sqlalchemy_s_form(given: str, opened: str) -> None:
-    settings = read({"PREFECT_API_DATABASE_CONNECTION_URL": given})
-    url = database_url(settings, {"PREFECT_HOME": "/prefect", "PREFECT": "/wrong"})
+    environment = {"PREFECT_API_DATABASE_CONNECTION_URL": given, "PREFECT_HOME": "/prefect", "PREFECT": "/wrong"}
+    url = database_url(read(environment))
     base, _, query = url.partition("?")
     assert base == opened.partition("?")[0]
     assert sorted(query.split("&")) == sorted(opened.partition("?")[2].split("&"))
@@ -183,12 +182,12 @@ def test_urls_in_sqlalchemy_s_form(given: str, opened: str) -> None:
 def test_an_unusable_url_is_said_to_be_one(given: str, problem: str) -> None:
     settings = read({"PREFECT_SERVER_DATABASE_CONNECTION_URL": given})
     with pytest.raises(UnusableSetting, match=re.escape(problem)) as error:
-        database_url(settings, {})
-    assert str(error.value).startswith("PREFECT_SERVER_DATABASE_CONNECTION_URL: ")
+        database_url(settings)
+    assert str(error.value).startswith("PREFECT_SERVER_DATABASE_CONNECTION_URL (or --database): ")
 
 
 def test_the_default_is_a_file_of_our_own_in_the_home_directory() -> None:
-    assert database_url(read({"LICTOR_HOME": "/data"}), {}) == "sqlite:////data/lictor.db"
+    assert database_url(read({"LICTOR_HOME": "/data"})) == "sqlite:////data/lictor.db"
 
 
 def test_postgresql_in_parts() -> None:
@@ -201,7 +200,7 @@ def test_postgresql_in_parts() -> None:
         "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "0.5",
         "PREFECT_SERVER_DATABASE_SQLALCHEMY_CONNECT_ARGS_SEARCH_PATH": "mine, public",
     }
-    url = database_url(read(parts), {})
+    url = database_url(read(parts))
     assert url.startswith("postgresql://u:p%40%2F@h:5432/n?")
     assert "connect_timeout=2" in url
     assert "options=-csearch_path%3Dmine%2Cpublic" in url
@@ -218,14 +217,14 @@ def test_tls_of_postgresql() -> None:
             f"{prefix}CA_FILE": "/ca.pem",
         }
     )
-    url = database_url(settings, {})
+    url = database_url(settings)
     assert "sslmode=verify-ca" in url
     assert "sslrootcert=%2Fca.pem" in url
 
 
 def test_missing_parts_are_named() -> None:
     with pytest.raises(UnusableSetting, match="PREFECT_SERVER_DATABASE_USER, PREFECT_SERVER_DATABASE_NAME"):
-        database_url(read({"PREFECT_SERVER_DATABASE_HOST": "h"}), {})
+        database_url(read({"PREFECT_SERVER_DATABASE_HOST": "h"}))
 
 
 def test_every_setting_is_documented() -> None:

@@ -6,7 +6,7 @@ reference still takes are listed beside the field. What only this server has is 
 Profiles, `.env` and `prefect.toml` files are not read: they configure a client. An empty variable counts as not set.
 """
 
-from lictor.settings.reading import Flag, UnusableSetting, read, to_environment, without_effect
+from lictor.settings.reading import Flag, UnusableSetting, read, without_effect
 from lictor.settings.tree import Secret, Settings
 from lictor.settings.urls import database_url, shown
 
@@ -18,6 +18,5 @@ __all__ = [
     "database_url",
     "read",
     "shown",
-    "to_environment",
     "without_effect",
 ]

@@ -1,7 +1,8 @@
-"""From flags and environment variables to the tree, and back to variables for processes that we start."""
+"""From flags and environment variables to the tree."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 import msgspec
 
 from lictor.kit.errors import LictorError
-from lictor.settings.tree import Group, Secret, Settings
+from lictor.settings.tree import Group, Lictor, Secret, Settings
+
+_NAME = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 
 VACUUMS = frozenset({"events", "flow_runs", "orphans"})
 
@@ -78,20 +81,19 @@ def leaves(group: type[Group] = Settings, path: str = "") -> Iterator[Leaf]:
 def read(environment: Mapping[str, str], flags: Mapping[str, Flag] | None = None) -> Settings:
     """The settings that flags (by path, such as `api.port`) and variables make. UnusableSetting names what is wrong."""
     given = _given(environment, flags or {})
+    if "lictor.home" not in given:
+        given["lictor.home"] = Lictor().home
+    given["lictor.home"] = Path(_expanded(str(given["lictor.home"]), environment))
+    url: Secret | None = given.get("database.connection_url")
+    if url is not None:
+        given["database.connection_url"] = Secret(_with_variables(url.reveal(), environment))
     settings: Settings = _build(Settings, "", given)
-    home = _expanded(str(settings.lictor.home), environment)
-    return msgspec.structs.replace(settings, lictor=msgspec.structs.replace(settings.lictor, home=Path(home)))
+    return settings
 
 
 def without_effect(environment: Mapping[str, str]) -> list[str]:
     """A sentence for each variable that is set but configures what this server does not have."""
     return [f"{name} has no effect: {why}" for name, why in WITHOUT_EFFECT.items() if environment.get(name)]
-
-
-def to_environment(flags: Mapping[str, Flag]) -> dict[str, str]:
-    """The same flags as variables, for processes that inherit the environment."""
-    names = {leaf.path: leaf.variables[0] for leaf in leaves()}
-    return {names[path]: flag.text for path, flag in flags.items()}
 
 
 def _given(environment: Mapping[str, str], flags: Mapping[str, Flag]) -> dict[str, Any]:
@@ -121,6 +123,11 @@ def _expanded(path: str, environment: Mapping[str, str]) -> str:
     if path == "~" or path.startswith("~/"):
         return environment.get("HOME", str(Path.home())) + path[1:]
     return path
+
+
+def _with_variables(text: str, environment: Mapping[str, str]) -> str:
+    """With `$NAME` and `${NAME}` replaced by what is set; as the reference has it for database URLs."""
+    return _NAME.sub(lambda match: environment.get(match[1] or match[2], match[0]), text)
 
 
 def _value(leaf: Leaf, name: str, text: str) -> Any:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
 
 from lictor.settings.reading import UnusableSetting
 from lictor.settings.tree import Database, Settings
 
-VARIABLE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+VARIABLE = "PREFECT_SERVER_DATABASE_CONNECTION_URL (or --database)"
 
 FORMS = "sqlite+aiosqlite:///path/to/file.db or postgresql+asyncpg://user:password@host:5432/database"
 
@@ -31,19 +30,18 @@ LIBPQ = {
     "password", "port", "requirepeer", "service", "sslcert", "sslcrl", "sslkey", "sslmode", "sslnegotiation",
     "sslpassword", "sslrootcert", "target_session_attrs", "tcp_user_timeout", "user",
 }  # fmt: skip
-_NAME = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 _HOST = re.compile(r"(?:\[[^]]*\]|[^:\[\]]*)(?::\d+)?")
 SSL_MODES = {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"}
 
 
-def database_url(settings: Settings, environment: Mapping[str, str]) -> str:
+def database_url(settings: Settings) -> str:
     """The URL to open: the one given, one made of the parts given, or a file in the home directory.
 
-    `$NAME` in a given URL is the environment's value, as in the reference. UnusableSetting for what cannot be opened.
+    UnusableSetting for what cannot be opened.
     """
     database = settings.database
     if database.connection_url is not None:
-        return _given(_with_variables(database.connection_url.reveal(), environment), database)
+        return _given(database.connection_url.reveal(), database)
     if database.driver == "postgresql+asyncpg" or (database.driver is None and database.host):
         return _postgres(urlsplit(_from_parts(database)), database)
     if database.name:
@@ -59,10 +57,6 @@ def shown(url: str) -> str:
     user = f"{parts.username}@" if parts.username else ""
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{user}{host}{parts.path}"
-
-
-def _with_variables(url: str, environment: Mapping[str, str]) -> str:
-    return _NAME.sub(lambda match: environment.get(match[1] or match[2], match[0]), url)
 
 
 def _given(url: str, database: Database) -> str:
