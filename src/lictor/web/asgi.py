@@ -79,7 +79,8 @@ class App:
         self.in_flight = 0
         self.cors = Cors(self.settings.cors_origins, self.settings.cors_methods, self.settings.cors_headers)
         self.routes = table(routers, unbuilt)
-        self.endpoints = {route.key: self._compile(route, services or {}) for route in self.routes}
+        services = {} if services is None else services
+        self.endpoints = {route.key: self._compile(route, services) for route in self.routes}
         self.tree: Tree[Endpoint | Unbuilt] = Tree()
         for route in self.routes:
             self.tree.add(route.method, route.path, self.endpoints[route.key])
