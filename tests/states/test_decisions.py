@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import pytest
+from tests.states.world import World
 
+from lictor.flow_runs.facts import NoLimits
 from lictor.flow_runs.policies import CORE_FLOW, MARK_LATE, MINIMAL_FLOW
 from lictor.states import constructors as make
 from lictor.states.decisions import Decision, Exit, Policy, Rule, Transition, decide, rule, table
@@ -137,6 +140,16 @@ def test_without_a_new_state_the_run_keeps_the_one_it_has() -> None:
     assert decision.state is initial
     assert not decision.new
     assert decision.changes() == {}
+
+
+def test_what_is_proposed_can_be_proposed_again() -> None:
+    proposed = make.scheduled()
+    written = msgspec.json.encode(proposed)
+    run = World().flow_run(deployment_id="d")
+    run.state_timestamp = proposed.timestamp
+    decision = decide(MINIMAL_FLOW, Transition(run, None, proposed, NoLimits()))
+    assert decision.state != proposed
+    assert msgspec.json.encode(proposed) == written
 
 
 def test_what_a_rule_raises_passes_through() -> None:

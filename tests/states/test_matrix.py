@@ -12,6 +12,7 @@ INITIALS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("group", "initial"), INITIALS)
 def test_decides_as_the_reference(group: str, initial: str) -> None:
     recorded = recording.read(group)

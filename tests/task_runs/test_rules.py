@@ -10,7 +10,7 @@ from msgspec import Raw
 from tests.states.world import World
 
 from lictor.kit import clock
-from lictor.kit.errors import ObjectNotFound
+from lictor.kit.errors import FieldError, ObjectNotFound
 from lictor.states import constructors as make
 from lictor.states.decisions import Decision
 from lictor.states.types import State
@@ -245,6 +245,13 @@ def test_retry(policy: dict[str, Any], runs: int, seconds: float | None) -> None
     assert decision.state is not None
     assert (decision.state.message, decision.state.data) == ("it broke", RESULT)
     assert decision.state.state_details.scheduled_time == decision.state.timestamp + timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize("wrong", [{"retry_delay": [1] * 51}, {"retry_jitter_factor": -0.1}])
+def test_a_policy_that_cannot_be(wrong: dict[str, Any]) -> None:
+    with pytest.raises(FieldError):
+        TaskRunPolicy(**wrong)
+    assert TaskRunPolicy(retry_delay=[1] * 50, retry_jitter_factor=0.0).retries is None
 
 
 @pytest.mark.parametrize(("retriable", "status"), [(False, "ACCEPT"), (None, "REJECT"), (True, "REJECT")])

@@ -62,7 +62,10 @@ DEFAULT_SETTINGS = RuleSettings()
 
 
 class Transition(Generic[Run, Facts]):
-    """One decision in the making. Rules change `proposed` and `run`: both belong to this decision alone."""
+    """One decision in the making. Rules change `run`, and `proposed`, which is a copy of what was given.
+
+    So a transaction body that runs twice may propose the same state again.
+    """
 
     __slots__ = (
         "api_version",
@@ -95,7 +98,9 @@ class Transition(Generic[Run, Facts]):
     ) -> None:
         self.run = run
         self.initial = initial
-        self.proposed: State | None = proposed
+        own = copy(proposed)
+        own.state_details = copy(proposed.state_details)
+        self.proposed: State | None = own
         self.intended: StateType = proposed.type
         self.facts = facts
         self.now = now or clock.now()

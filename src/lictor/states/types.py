@@ -133,10 +133,7 @@ class StateCreate(Struct, forbid_unknown_fields=True):
 
 
 def from_create(wanted: StateCreate, now: datetime | None = None) -> State:
-    """A new state as a client asked for it: named after its type unless named, scheduled for now unless timed.
-
-    Rules change the state they decide about, so a transaction body that may run twice calls this inside itself.
-    """
+    """A new state as a client asked for it: named after its type unless named, scheduled for now unless timed."""
     now = now or clock.now()
     details = details_from_create(wanted.state_details)
     if wanted.type == SCHEDULED and details.scheduled_time is None:

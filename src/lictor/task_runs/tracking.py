@@ -6,16 +6,20 @@ from datetime import datetime
 
 from msgspec import Struct
 
+from lictor.kit.errors import FieldError
 from lictor.states.decisions import DEFAULT_SETTINGS, RuleSettings, Transition, rule
 from lictor.states.tracking import COMMON_TRACKING
 from lictor.states.types import RUNNING, State, TrackedRun
 from lictor.task_runs.facts import EnclosingFlowRun, TaskFacts
 
+MAX_RETRY_DELAYS = 50
+
 
 class TaskRunPolicy(Struct):
     """How a task run retries: how often, after how many seconds (of each attempt, if a list), and how much apart.
 
-    `max_retries` and `retry_delay_seconds` are older names that count where the newer are not set.
+    `max_retries` and `retry_delay_seconds` are older names that count where the newer are not set. Raises FieldError
+    for more than 50 delays or a negative factor.
     """
 
     max_retries: int = 0
@@ -29,6 +33,10 @@ class TaskRunPolicy(Struct):
             self.retries = self.max_retries
         if not self.retry_delay and self.retry_delay_seconds:
             self.retry_delay = self.retry_delay_seconds
+        if isinstance(self.retry_delay, list) and len(self.retry_delay) > MAX_RETRY_DELAYS:
+            raise FieldError("retry_delay", f"Can not configure more than {MAX_RETRY_DELAYS} retry delays per task.")
+        if self.retry_jitter_factor is not None and self.retry_jitter_factor < 0:
+            raise FieldError("retry_jitter_factor", "`retry_jitter_factor` must be >= 0.")
 
 
 class TaskRunSnapshot(TrackedRun):
