@@ -36,8 +36,8 @@ class Mask:
 
     def text(self, text: str) -> str:
         text = TRACEBACK.sub("<traceback>\n", text)
-        text = UUID.sub(lambda found: self.labels.get(found[0], found[0]), text)
         text = self.known.sub(lambda found: self.texts[found[0]], text)
+        text = UUID.sub(lambda found: self.labels.get(found[0], found[0]), text)
         for pattern, stands_for in PATTERNS:
             text = pattern.sub(stands_for, text)
         return text
@@ -47,7 +47,8 @@ class Mask:
         if isinstance(value, dict):
             return {self.text(name): self.value(item, name) for name, item in sorted(value.items())}
         if isinstance(value, list):
-            return [self.value(item, key) for item in value]
+            # The SDK keeps tags in a set and sends them in any order.
+            return [self.value(item, key) for item in (sorted(value) if key == "tags" else value)]
         if isinstance(value, str):
             return self.text(TASK_KEY.sub("-<hash>", value) if key in TASK_KEYS else value)
         if key in DURATIONS and isinstance(value, float):

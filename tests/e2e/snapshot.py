@@ -61,9 +61,9 @@ def task_labels(made: Made, flow_runs: dict[str, str]) -> dict[str, str]:
 
 
 def task_name(run: Json) -> str:
-    """The name, without the first characters of a random dynamic key; a subflow's dynamic key is a small number."""
-    ending = f"-{run['dynamic_key'][:3]}"
-    return run["name"].removesuffix(ending) if len(run["dynamic_key"]) >= 32 else run["name"]
+    """The name without a random dynamic key or its beginning; the dynamic keys of a flow's subflows are small numbers."""
+    key = run["dynamic_key"]
+    return run["name"].removesuffix(f"-{key}").removesuffix(f"-{key[:3]}") if len(key) >= 32 else run["name"]
 
 
 def generated_names(made: Made, flow_runs: dict[str, str], task_runs: dict[str, str]) -> dict[str, str]:
@@ -107,8 +107,14 @@ def grouped_task_runs(mask: Mask, made: Made, flow_runs: dict[str, str], task_ru
 
 
 def inputs(mask: Mask, run: Json) -> Json:
-    """What each parameter came from, in the order in which the server tells it."""
-    return {name: [mask.value(item) for item in items] for name, items in sorted(run["task_inputs"].items())}
+    """What each parameter came from; sorted, since the SDK collects them in a set."""
+    told = sorted(run["task_inputs"].items())
+    return {name: sorted(source(mask, item) for item in items) for name, items in told}
+
+
+def source(mask: Mask, item: Json) -> str:
+    rest = (mask.text(str(value)) for key, value in sorted(item.items()) if key != "input_type")
+    return " ".join([item["input_type"], *rest])
 
 
 def graph(mask: Mask, made: Made, run: Json, labels: dict[str, str]) -> Json:

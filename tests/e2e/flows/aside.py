@@ -35,8 +35,10 @@ def aside(work: Callable[..., None], *args: Any) -> Iterator[None]:
     process.start()
     try:
         yield
-    finally:
-        process.join(PATIENCE)
+    except BaseException:
+        process.terminate()
+        raise
+    process.join(PATIENCE)
     if process.exitcode != 0:
         raise RuntimeError(f"{work.__name__} beside the flow ended with {process.exitcode}")
 

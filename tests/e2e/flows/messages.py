@@ -94,7 +94,7 @@ def tagged() -> list[str]:
 
 @flow(name="messages.record", flow_run_name="record {when:%Y} of {n}", description="Reads its own record.", version="7")
 def record(n: int, when: datetime) -> None:
-    say(f"{this_run.name}: {this_run.flow_name} {this_run.flow_version} {this_run.run_count} {this_run.tags}")
+    say(f"{this_run.name}: {this_run.flow_name} {this_run.flow_version} {this_run.run_count} {sorted(this_run.tags)}")
     say(f"parameters {this_run.parameters['n']}, tags of a task {tagged()}")
     with get_client(sync_client=True) as client:
         id = this_run.id
