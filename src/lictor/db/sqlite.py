@@ -194,6 +194,7 @@ class SqliteDatabase(Database):
         connection.close()
 
     def migrate(self) -> int:
+        self._refuse_foreign()
         open_files(self.path)
         connection = self.connect()
         session = _Session(connection)
@@ -209,9 +210,19 @@ class SqliteDatabase(Database):
                 connection.close()
         return count
 
+    def _refuse_foreign(self) -> None:
+        """Look before the first pragma: the file of another server is not even switched to WAL."""
+        if self._memory is not None or not os.path.exists(self.path):
+            return
+        connection = apsw.Connection(self.path, flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            migrate.refuse_foreign(_Session(connection))
+        finally:
+            connection.close()
+
     def reset(self) -> None:
+        self._refuse_foreign()
         connection = self.connect()
-        migrate.refuse_foreign(_Session(connection))
         connection.pragma("foreign_keys", 0)
         for kind, name in connection.execute(
             "select type, name from sqlite_schema where type in ('table', 'view') and name not like 'sqlite_%'"
