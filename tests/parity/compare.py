@@ -31,6 +31,10 @@ def _unlike(recorded: list[dict[str, Any]], played: list[dict[str, Any]], known:
     used: set[int] = set()
     for before, now in zip(recorded, played, strict=False):
         listed = [number for number, one in enumerate(known) if one.covers(before["step"])]
+        if before["status"] >= 500:  # its crash is no contract; ours would be a fault
+            if now["status"] >= 500:
+                yield f"{before['step']}\nthe reference answered {before['status']}, Lictor {now['status']}"
+            continue
         if _only(before, ANSWER) == _only(now, ANSWER):
             continue
         used.update(listed)

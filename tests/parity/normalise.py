@@ -7,6 +7,7 @@ the time of the run itself becomes `<now>`, and `<now~+2h>` if it is that many w
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
@@ -65,13 +66,18 @@ class Normaliser:
                 self.text(name): self._value(value[name], name, masked, unordered) for name in sorted(value, key=_order)
             }
         if isinstance(value, list):
-            items = [self._value(item, "", masked, unordered) for item in value]
-            return sorted(items, key=repr) if key in unordered else items
+            items = sorted(value, key=self._rank) if key in unordered else value
+            return [self._value(item, "", masked, unordered) for item in items]
         if isinstance(value, str):
             return "<slug>" if key == "name" and self._random(value) else self.text(value)
         if key in DURATIONS and isinstance(value, float):
             return _duration(value)
         return value
+
+    def _rank(self, item: Any) -> str:
+        """The order of an unordered list, by what does not change: its named ids and texts."""
+        text = json.dumps(item, sort_keys=True).replace(self.unique, "")
+        return INSTANT.sub("", ID.sub(lambda match: self.ids.get(match.group().lower(), ""), text))
 
     def _random(self, value: str) -> bool:
         return SLUG.fullmatch(value) is not None and self.unique not in value

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -47,7 +48,20 @@ def _client(stack: ExitStack, env: dict[str, str], options: argparse.Namespace) 
         url = options.url
     else:
         url = stack.enter_context(reference(options.reference or reference_executable(), env))
-    return stack.enter_context(httpx.Client(base_url=url, timeout=60))
+    return stack.enter_context(httpx.Client(base_url=url, timeout=60, transport=Patient()))
+
+
+class Patient(httpx.HTTPTransport):
+    """Asks again when the reference answers 503: its SQLite is busy with itself now and then."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        for pause in (0.1, 0.3, 1.0, 3.0):
+            response = super().handle_request(request)
+            if response.status_code != 503:
+                return response
+            response.read()
+            time.sleep(pause)
+        return super().handle_request(request)
 
 
 def _group(client: httpx.Client, group: Group) -> dict[str, Any]:

@@ -11,6 +11,7 @@ instant (the same one everywhere in the scenario) and `$id:event` a new id that 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import re
@@ -26,9 +27,39 @@ import httpx
 from .normalise import Clock, Normaliser
 
 CLIENT = {"User-Agent": "prefect/3.9.1 (API 0.8.4)", "X-PREFECT-API-VERSION": "0.8.4"}
-COMPARED_HEADERS = ("content-type", "location", "allow", "retry-after", "content-disposition")
-GROUPS: tuple[str, ...] = ("flows",)
+COMPARED_HEADERS = (
+    "content-type",
+    "location",
+    "allow",
+    "retry-after",
+    "content-disposition",
+    "access-control-allow-origin",
+)
+GROUPS: tuple[str, ...] = (
+    "root_admin",
+    "csrf_disabled",
+    "csrf_enabled",
+    "auth",
+    "http",
+    "flows",
+    "flows_filter",
+    "flow_runs",
+    "flow_runs_bad",
+    "flow_runs_filter",
+    "flow_runs_read",
+    "flow_runs_verbs",
+    "task_runs",
+    "task_runs_bad",
+    "task_runs_filter",
+    "task_run_events",
+    "logs",
+    "variables",
+    "saved_searches",
+    "observed_states",
+    "deployments_needed",
+)
 MISSING: Any = object()
+LOST = 599  # stands for a connection that broke instead of an answer
 POLL_SECONDS = 20.0
 
 
@@ -114,14 +145,31 @@ class Session:
         raw: bytes | None = None,
         headers: Mapping[str, str | None] | None = None,
         only: str | None = None,
+        pick: str | None = None,
         masked: Iterable[str] = (),
         unordered: Iterable[str] = (),
     ) -> Answer:
-        """Sends and records one step; `only="status"` leaves the body out, for steps that merely prepare."""
+        """Sends and records one step.
+
+        `only="status"` leaves the body out, for steps that merely prepare; `pick="name"` keeps of a list (or of the
+        `results` of a page) only this key of each item.
+        """
         answer = self.request(method, path, body, raw=raw, headers=headers)
         if save is not None:
             self._save(save, answer.body)
-        self._record(method, path, body, raw, headers, answer, only, masked, unordered)
+        step: dict[str, Any] = {"step": f"{len(self.steps) + 1:02d} {method} {path}"}
+        if body is not MISSING:
+            step["sent"] = body
+        if raw is not None:
+            step["sent_raw"] = raw[:200].decode("latin-1")
+        if headers:
+            step["sent_headers"] = dict(headers)
+        step["status"] = answer.status
+        if only != "status":
+            step["headers"] = self._headers(answer)
+            kept = _pick(answer.body, pick) if pick else answer.body
+            step["body"] = self.masks.body(kept, masked=masked, unordered=unordered)
+        self.steps.append(step)
         return answer
 
     def poll(self, path: str, until: Callable[[Answer], bool], **more: Any) -> Answer:
@@ -142,13 +190,16 @@ class Session:
     ) -> Answer:
         """Sends without recording."""
         sent = {**CLIENT, **(headers or {})}
-        content = raw
+        content = None if raw is None else raw.replace(b"$uniq", self.unique.encode())
         if body is not MISSING:
             content = json.dumps(self.fill(body)).encode()
             sent.setdefault("Content-Type", "application/json")
-        kept = {name: value for name, value in sent.items() if value is not None}
-        reply = self.client.request(method, self.fill(path), content=content, headers=kept)
-        return Answer(reply.status_code, _decode(reply), reply.headers)
+        kept = {name: self.fill(value) for name, value in sent.items() if value is not None}
+        for _ in range(2):  # after a 500 the reference drops the connection, which shows at the next request
+            with contextlib.suppress(httpx.TransportError):
+                reply = self.client.request(method, self.fill(path), content=content, headers=kept)
+                return Answer(reply.status_code, _decode(reply), reply.headers)
+        return Answer(LOST, None, {})
 
     def fill(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -183,33 +234,16 @@ class Session:
         if isinstance(body, dict):
             self.masks.name_id(body.get("id"), name)
 
-    def _record(
-        self,
-        method: str,
-        path: str,
-        body: Any,
-        raw: bytes | None,
-        headers: Mapping[str, str | None] | None,
-        answer: Answer,
-        only: str | None,
-        masked: Iterable[str],
-        unordered: Iterable[str],
-    ) -> None:
-        step: dict[str, Any] = {"step": f"{len(self.steps) + 1:02d} {method} {path}"}
-        if body is not MISSING:
-            step["sent"] = body
-        if raw is not None:
-            step["sent_raw"] = raw[:200].decode("latin-1")
-        if headers:
-            step["sent_headers"] = dict(headers)
-        step["status"] = answer.status
-        if only != "status":
-            step["headers"] = self._headers(answer)
-            step["body"] = self.masks.body(answer.body, masked=masked, unordered=unordered)
-        self.steps.append(step)
-
     def _headers(self, answer: Answer) -> dict[str, str]:
         return {name: self.masks.text(answer.headers[name]) for name in COMPARED_HEADERS if name in answer.headers}
+
+
+def _pick(body: Any, key: str) -> Any:
+    if isinstance(body, dict) and isinstance(body.get("results"), list):
+        return {**body, "results": _pick(body["results"], key)}
+    if not isinstance(body, list):
+        return body
+    return [item[key] if isinstance(item, dict) and key in item else item for item in body]
 
 
 def _decode(reply: httpx.Response) -> Any:
