@@ -24,6 +24,7 @@ from lictor.db import open_database
 from lictor.kit.errors import LictorError
 from lictor.settings import Settings, UnusableSetting, shown
 from lictor.web.asgi import App
+from lictor.web.confirming import ConfirmingProtocol
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ def _config(served: App, settings: Settings) -> uvicorn.Config:
         served,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
         http="httptools",
-        ws="websockets-sansio",
+        ws=ConfirmingProtocol,  # a pong is the receipt of an event, so it must not come before its commit
         lifespan="on",
         log_config=None,
         access_log=False,
