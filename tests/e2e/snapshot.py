@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from typing import Any
 
 from .collect import Json, Made
@@ -11,7 +10,7 @@ from .masks import Mask, generated, numbered
 from .scripts import FOLDER, Outcome
 
 # Absent and null are different on the wire, but in a state nearly everything is null: only what is set is shown.
-EMPTY = (None, False, [], {})
+EMPTY: tuple[Any, ...] = (None, False, [], {})
 
 
 def snapshot(made: Made, outcome: Outcome, api: str, counts: Json) -> Json:
@@ -61,9 +60,9 @@ def task_labels(made: Made, flow_runs: dict[str, str]) -> dict[str, str]:
 
 
 def task_name(run: Json) -> str:
-    """The name without a random dynamic key or its beginning; the dynamic keys of a flow's subflows are small numbers."""
-    key = run["dynamic_key"]
-    return run["name"].removesuffix(f"-{key}").removesuffix(f"-{key[:3]}") if len(key) >= 32 else run["name"]
+    """The name without a random dynamic key or its beginning; dynamic keys of a flow's subflows are small numbers."""
+    name, key = str(run["name"]), run["dynamic_key"]
+    return name.removesuffix(f"-{key}").removesuffix(f"-{key[:3]}") if len(key) >= 32 else name
 
 
 def generated_names(made: Made, flow_runs: dict[str, str], task_runs: dict[str, str]) -> dict[str, str]:
@@ -118,7 +117,10 @@ def source(mask: Mask, item: Json) -> str:
 
 
 def graph(mask: Mask, made: Made, run: Json, labels: dict[str, str]) -> Json:
-    """The run's graph with labels for ids; nodes are sorted, since tasks that run at once start in any order."""
+    """The run's graph with labels for ids; nodes are sorted, since tasks that run at once start in any order.
+
+    An edge counts once: the reference repeats it for each parent that its parent has.
+    """
     told = made.graphs[run["id"]]
     nodes = [node for _, node in told["nodes"]]
     name = {node["id"]: labels.get(node["id"], "<not a run of the script>") for node in nodes}
@@ -134,7 +136,7 @@ def graph(mask: Mask, made: Made, run: Json, labels: dict[str, str]) -> Json:
         "nodes": sorted(lines),
         "roots": sorted(name[id] for id in told["root_node_ids"]),
         "edges": arrows(name, edges, " -> "),
-        "children_mirror_parents": Counter(edges) == Counter(back),
+        "children_mirror_parents": set(edges) == set(back),
         "encapsulating": arrows(name, around, " encloses "),
         "artifacts": told["artifacts"],
         "states": [f"{state['type']} {state['name']}" for state in told["states"]],
@@ -146,7 +148,7 @@ def ended(node: Json) -> str:
 
 
 def arrows(name: dict[str, str], edges: list[tuple[str, str]], between: str) -> list[str]:
-    return sorted(f"{name.get(a, '<outside>')}{between}{name.get(b, '<outside>')}" for a, b in edges)
+    return sorted({f"{name.get(a, '<outside>')}{between}{name.get(b, '<outside>')}" for a, b in edges})
 
 
 def logs(mask: Mask, made: Made, flow_runs: dict[str, str], task_runs: dict[str, str]) -> dict[str, list[str]]:
