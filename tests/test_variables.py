@@ -30,7 +30,7 @@ def test_a_variable_is_made_and_found_by_id_and_by_name(client: TestClient) -> N
     assert client.get("/variables/name/v-1_x").json == made
 
 
-@pytest.mark.parametrize("value", [None, "text", 0, -1.5, False, [], {}])
+@pytest.mark.parametrize("value", [None, "text", 0, -1.5, False, [], {}, 2**64 - 1, -(2**63)])
 def test_any_json_is_a_value(client: TestClient, value: object) -> None:
     made = create(client, "v", value)
 
@@ -55,6 +55,9 @@ def test_a_name_is_taken_once(client: TestClient, db: Database) -> None:
         ({"name": "v"}, [("missing", ["body", "value"])]),
         ({"name": "v", "value": "x" * 4999}, [("value_error", ["body", "value"])]),
         ({"name": "v", "value": "é" * 2500}, [("value_error", ["body", "value"])]),
+        ({"name": "v", "value": {"a": [10**20]}}, [("value_error", ["body", "value"])]),
+        ({"name": "v", "value": -(2**63) - 1}, [("value_error", ["body", "value"])]),
+        ({"name": "v", "value": "\ud800"}, [("value_error", ["body", "value"])]),
         ({"name": 5, "value": 1.5, "x": 1}, [("string_type", ["body", "name"]), ("extra_forbidden", ["body", "x"])]),
         ({"name": "v", "value": 1, "tags": None}, [("list_type", ["body", "tags"])]),
     ],
@@ -170,6 +173,10 @@ def test_lists(client: TestClient, asked: dict[str, object], names: list[str]) -
 )
 def test_lists_that_cannot_be_asked_for(client: TestClient, asked: object, found: object) -> None:
     assert calls.errors(client.post("/variables/filter", json=asked)) == found
+
+
+def test_an_offset_that_no_database_can_count_to(client: TestClient) -> None:
+    assert client.post("/variables/filter", json={"offset": 10**20}).status == 422
 
 
 def test_a_limit_over_the_page_size(client: TestClient) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterator
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -98,8 +98,28 @@ def check_name(name: str) -> None:
 
 
 def check_value(value: Any) -> None:
-    if value is not None and len(_json(value)) > MAX_VALUE_BYTES:
+    """The reference's serializer knows neither integers of more than 64 bits nor half a surrogate pair."""
+    try:
+        text = _json(value)
+    except UnicodeEncodeError:
+        raise FieldError("value", "Variable value must be serializable to JSON") from None
+    if not all(-(2**63) <= number < 2**64 for number in integers(value)):
+        raise FieldError("value", "Variable value must be serializable to JSON")
+    if value is not None and len(text) > MAX_VALUE_BYTES:
         raise FieldError("value", f"Variable value must be less than {MAX_VALUE_BYTES} characters")
+
+
+def integers(value: Any) -> Iterator[int]:
+    """All integers in a JSON value."""
+    match value:
+        case int():
+            yield value
+        case list():
+            for item in value:
+                yield from integers(item)
+        case dict():
+            for item in value.values():
+                yield from integers(item)
 
 
 COLUMNS = "v.id, v.created, v.updated, v.name, v.value, v.tags"
