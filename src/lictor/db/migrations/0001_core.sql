@@ -122,7 +122,8 @@ create index ix_flow_run__expected_start_time on flow_run (expected_start_time);
 create index ix_flow_run__start on flow_run (coalesce(start_time, expected_start_time));
 create index ix_flow_run__state_start on flow_run (state_type, coalesce(start_time, expected_start_time));
 create index ix_flow_run__end_time on flow_run (end_time) where end_time is not null;
-create index ix_flow_run__due on flow_run (next_scheduled_start_time) where state_type = 'SCHEDULED';
+-- Its first column never varies, but without it SQLite would rather take another index by state and sort.
+create index ix_flow_run__due on flow_run (state_type, next_scheduled_start_time) where state_type = 'SCHEDULED';
 create index ix_flow_run__deployment_id on flow_run (deployment_id, expected_start_time) where deployment_id is not null;
 create index ix_flow_run__parent_task_run_id on flow_run (parent_task_run_id) where parent_task_run_id is not null;
 create index ix_flow_run__work_queue_id on flow_run (work_queue_id, state_type) where work_queue_id is not null;
