@@ -87,10 +87,13 @@ SQLITE = Dialect(
         "int": _bare,
         "json": _bare,
         "like": _word("like"),
-        # unixepoch(…, 'subsec') keeps milliseconds only, so whole seconds and the fraction's digits are added apart.
-        "seconds": lambda a, b: f"({_sqlite_epoch(a)} - {_sqlite_epoch(b)})",
+        # SQLite's own functions keep milliseconds only, so whole seconds and the fraction's digits are taken apart.
+        "seconds": lambda a, b: f"((unixepoch({a}) - unixepoch({b})) + ({_fraction(a)} - {_fraction(b)}) / 1e6)",
         "add_seconds": lambda instant, seconds: (
-            f"strftime('%Y-%m-%dT%H:%M:%f', {instant}, ({seconds}) || ' seconds') || '000Z'"
+            "(select strftime('%Y-%m-%dT%H:%M:%S', micro / 1000000 - 62135596800, 'unixepoch')"
+            " || printf('.%06dZ', micro % 1000000) from (select"  # since the year 1: never negative
+            f" (unixepoch({instant}) + 62135596800) * 1000000 + {_fraction(instant)}"
+            f" + cast(round(({seconds}) * 1e6) as integer) as micro))"
         ),
         "for_update": _word(""),
         "for_key_share": _word(""),
@@ -142,5 +145,6 @@ POSTGRES = Dialect(
 )
 
 
-def _sqlite_epoch(instant: str) -> str:
-    return f"(unixepoch({instant}) + cast(substr({instant}, 20, 7) as real))"
+def _fraction(instant: str) -> str:
+    """An instant's microseconds."""
+    return f"cast(substr({instant}, 21, 6) as integer)"

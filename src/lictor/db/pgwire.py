@@ -23,6 +23,7 @@ Row = Sequence[Any]
 
 _OK = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _CHUNK = 256  # results of so many statements fit the socket's buffers: neither side can block on the other
+_MOST_PREPARED = 1000  # lists are asked for with any filters, so their statements are without number
 
 
 class Connection:
@@ -35,7 +36,7 @@ class Connection:
         self._pg = self._connection.pgconn
         self._prepared: dict[str, bytes] = {}
         self._loaders: dict[bytes, list[Callable[[bytes], Any] | None]] = {}
-        self._pending: list[bytes | None] = []
+        self._pending: list[str | None] = []  # what was sent: the text that is being prepared, or None for the rest
         self._count = 0
         self._pg.enter_pipeline_mode()
         self._readable = select.poll()
@@ -45,15 +46,25 @@ class Connection:
     def broken(self) -> bool:
         return self._pg.status != pq.ConnStatus.OK
 
+    @property
+    def stale(self) -> bool:
+        """Whether the server said anything since it was last asked: then it has hung up, or is about to."""
+        return self.broken or bool(self._readable.poll(0))
+
+    @property
+    def unanswered(self) -> bool:
+        return bool(self._pending)
+
     def close(self) -> None:
         self._connection.close()
 
     def push(self, statement: Compiled, params: dict[str, Any]) -> None:
         """Send a statement; what it returns is dropped, its error shows at the next ``fetch`` or ``sync``."""
-        name = self._prepared.get(statement.text) or self._prepare(statement.text)
         lists = statement.lists
-        self._pg.send_query_prepared(name, [_dump(params[key], key in lists) for key in statement.parameters])
-        self._pending.append(name)
+        values = [_dump(params[key], key in lists) for key in statement.parameters]
+        name = self._prepared.get(statement.text) or self._prepare(statement.text)
+        self._pg.send_query_prepared(name, values)
+        self._pending.append(None)
         if len(self._pending) >= _CHUNK:
             self.sync()
 
@@ -69,7 +80,24 @@ class Connection:
         """Send a parameterless command such as ``begin``."""
         name = self._prepared.get(text) or self._prepare(text)
         self._pg.send_query_prepared(name, [])
-        self._pending.append(name)
+        self._pending.append(None)
+
+    def begin(self) -> None:
+        """Send ``begin``; statements that were prepared for transactions before are forgotten when they are many."""
+        if len(self._prepared) > _MOST_PREPARED:
+            self._pg.send_query_params(b"deallocate all", None)
+            self._pending.append(None)
+            self._prepared.clear()
+            self._loaders.clear()
+        self.command("begin")
+
+    def commit(self) -> None:
+        """Wait until everything that was sent is durable. Raises the first error, and also when there was one that
+        the body did not let out: the server has rolled back then, and says so in the place of "COMMIT"."""
+        self.command("commit")
+        result = self.sync()
+        if result is None or result.command_status != b"COMMIT":
+            raise psycopg.InternalError("the transaction was rolled back: an error in it was passed over")
 
     def sync(self) -> pq.abc.PGresult | None:
         """Wait for everything that was sent; returns the last result. Raises the first error."""
@@ -77,16 +105,16 @@ class Connection:
         self._pg.pipeline_sync()
         last: pq.abc.PGresult | None = None
         failed: pq.abc.PGresult | None = None
-        for name in pending:
+        for text in pending:
             result = self._result()
             if result.status in _OK:
-                last = result if name is not None else last
-            elif failed is None:
-                failed = result
+                last = result if text is None else last
+                continue
+            failed = failed or result
+            if text is not None:
+                self._prepared.pop(text, None)
         self._result()  # the sync point itself
         if failed is not None:
-            # What was prepared in a failed pipeline may not exist: what was sent in it is prepared anew.
-            self._prepared = {text: name for text, name in self._prepared.items() if name not in pending}
             raise psycopg.errors.error_from_result(failed)
         return last
 
@@ -123,7 +151,7 @@ class Connection:
         self._count += 1
         name = b"s%d" % self._count
         self._pg.send_prepare(name, text.encode())
-        self._pending.append(None)
+        self._pending.append(text)
         self._prepared[text] = name
         return name
 

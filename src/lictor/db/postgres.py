@@ -11,8 +11,8 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from queue import SimpleQueue
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import psycopg
@@ -20,7 +20,7 @@ from psycopg import errors as pg
 
 from lictor.db import migrate
 from lictor.db.dialect import POSTGRES, Compiled
-from lictor.db.jobs import Job, deliver
+from lictor.db.jobs import Job, Outboxes, deliver
 from lictor.db.pgwire import Connection, Row
 from lictor.db.tx import Database, LostRace, Tx
 from lictor.kit.errors import Conflict, LictorError, Unavailable, Unprocessable
@@ -31,7 +31,8 @@ R = TypeVar("R")
 P = ParamSpec("P")
 
 TRIES = 5
-_AGAIN = (pg.SerializationFailure, pg.DeadlockDetected)
+_AGAIN = (LostRace, pg.SerializationFailure, pg.DeadlockDetected)
+_REFUSED = (pg.DataError, pg.ProgramLimitExceeded, UnicodeEncodeError)
 
 
 class PostgresTx(Tx):
@@ -72,6 +73,7 @@ class PostgresDatabase(Database):
         self.statement_timeout = statement_timeout
         self._pool_size = pool_size
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
+        self._outboxes = Outboxes()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._idle = 0
@@ -97,8 +99,9 @@ class PostgresDatabase(Database):
                 return
             self._closed = True
             threads = list(self._threads)
-        for _ in threads:
-            self._jobs.put(None)
+            # Behind everything that is queued, and nothing comes after: `_put` takes the same lock.
+            for _ in threads:
+                self._jobs.put(None)
         for thread in threads:
             thread.join()
 
@@ -114,7 +117,7 @@ class PostgresDatabase(Database):
         return connection
 
     def _submit(self, job: Job) -> Awaitable[Any]:
-        future = job.awaitable()
+        future = self._outboxes.address(job)
         self._put(job)
         return future
 
@@ -124,25 +127,31 @@ class PostgresDatabase(Database):
         return job.wait()
 
     def _put(self, job: Job) -> None:
-        if self._closed:
-            raise Unavailable("the database is closed")
-        self._jobs.put(job)
-        if self._idle == 0 and len(self._threads) < self._pool_size:
-            with self._lock:
-                if len(self._threads) < self._pool_size and not self._closed:
-                    thread = threading.Thread(target=self._loop, name="lictor-db", daemon=True)
-                    self._threads.append(thread)
-                    thread.start()
+        with self._lock:
+            if self._closed:
+                raise Unavailable("the database is closed")
+            self._jobs.put(job)
+            if self._jobs.qsize() > self._idle and len(self._threads) < self._pool_size:
+                thread = threading.Thread(target=self._loop, name="lictor-db", daemon=True)
+                thread.start()
+                self._threads.append(thread)
 
     def _loop(self) -> None:
         connection: Connection | None = None
         while (job := self._next()) is not None:
-            connection = self._run(connection, job)
+            try:
+                connection = self._run(connection, job)
+            except BaseException as error:  # whatever it is: nobody may wait for ever, and the thread goes on
+                job.fail(_translate(error))
+                _drop(connection)
+                connection = None
             deliver([job])
-        if connection is not None:
-            connection.close()
+        _drop(connection)
 
     def _next(self) -> Job | None:
+        if not self._jobs.empty():
+            with suppress(Empty):
+                return self._jobs.get_nowait()
         with self._lock:
             self._idle += 1
         try:
@@ -154,22 +163,25 @@ class PostgresDatabase(Database):
     def _run(self, connection: Connection | None, job: Job) -> Connection | None:
         """Run a job, several times if it must be; returns the connection to go on with."""
         for attempt in range(1, TRIES + 1):
+            if connection is not None and connection.stale:
+                _drop(connection)
+                connection = None
             fresh = connection is None
             try:
                 connection = connection or self.connect()
                 (_run_read if job.reads else _run_write)(connection, job)
                 return connection
-            except Exception as error:
-                broken = connection is None or connection.broken
-                if broken and connection is not None:
-                    connection.close()
+            except BaseException as error:
+                broke = connection is not None and connection.broken
+                if broke:
+                    _drop(connection)
                     connection = None
-                job.error = _translate(error)
-                stale = broken and not fresh and not isinstance(error, _CommitLost)
-                if attempt == TRIES or not (stale or isinstance(error, (*_AGAIN, LostRace))):
+                # One that broke when it was new will break again; of the commit nobody knows whether it stands.
+                again = isinstance(error, _AGAIN) or (broke and not fresh and not isinstance(error, _CommitLost))
+                if attempt == TRIES or not again:
+                    job.fail(_translate(error))
                     return connection
-                job.error = None
-                if not stale:
+                if not broke:
                     time.sleep(0.002 * attempt * attempt)
         return connection
 
@@ -220,6 +232,8 @@ class _CommitLost(psycopg.OperationalError):
 def _run_read(connection: Connection, job: Job) -> None:
     try:
         job.result = job.body(PostgresTx(connection), *job.args, **job.kwargs)
+        if connection.unanswered:
+            connection.sync()
     except BaseException:
         connection.roll_back()
         raise
@@ -229,33 +243,45 @@ def _run_write(connection: Connection, job: Job) -> None:
     tx = PostgresTx(connection)
     committing = False
     try:
-        connection.command("begin")
+        connection.begin()
         job.result = job.body(tx, *job.args, **job.kwargs)
         committing = True
-        connection.command("commit")
-        connection.sync()
+        connection.commit()
     except BaseException as error:
+        connection.roll_back()
         if committing and connection.broken:
             raise _CommitLost(str(error)) from error
-        connection.roll_back()
         raise
     for hook, args in tx.hooks:
         _call(hook, args)
 
 
+def _drop(connection: Connection | None) -> None:
+    if connection is not None:
+        with suppress(psycopg.Error):
+            connection.close()
+
+
 def _call(hook: Callable[..., None], args: tuple[Any, ...]) -> None:
     try:
         hook(*args)
-    except Exception:
+    except BaseException:  # the commit stands: those who wait for it must hear so
         log.exception("a hook after a commit failed: %r", hook)
 
 
 def _translate(error: BaseException) -> BaseException:
     if isinstance(error, pg.IntegrityError):
-        return Conflict(constraint=error.diag.constraint_name)
-    if isinstance(error, pg.DataError):
+        return Conflict(constraint=_ours(error.diag.constraint_name))
+    if isinstance(error, _REFUSED):
         return Unprocessable(f"the database refuses this value: {error}")
-    if isinstance(error, (LostRace, psycopg.OperationalError, psycopg.InterfaceError)):
+    if isinstance(error, LostRace):
+        return Unavailable("the row kept changing")
+    if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
         log.warning("the database cannot be used now: %s", error)
         return Unavailable(str(error))
     return error
+
+
+def _ours(constraint: str | None) -> str | None:
+    """The names that we gave; those of primary and foreign keys are PostgreSQL's alone."""
+    return constraint if constraint is not None and constraint.startswith("uq_") else None

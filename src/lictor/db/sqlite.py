@@ -12,7 +12,9 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from queue import Empty, SimpleQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -23,10 +25,10 @@ import msgspec
 
 from lictor.db import migrate
 from lictor.db.dialect import SQLITE, Compiled
-from lictor.db.jobs import Job, deliver
+from lictor.db.jobs import Job, Outboxes, deliver
 from lictor.db.tx import Database, LostRace, Row, Tx
 from lictor.kit import times
-from lictor.kit.errors import Conflict, LictorError, Unavailable
+from lictor.kit.errors import Conflict, LictorError, Unavailable, Unprocessable
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +36,12 @@ R = TypeVar("R")
 P = ParamSpec("P")
 
 BATCH = 128
+TRIES = 5
 BUSY_TIMEOUT_MS = 10_000
-_UNIQUE = re.compile(r"UNIQUE constraint failed: (.*)")
+STATEMENTS_KEPT = 500  # prepared, on each connection
+_UNIQUE = re.compile(r"UNIQUE constraint failed: (?:index '(\w+)'|(.*))")
+
+Hook = tuple[Callable[..., None], tuple[Any, ...]]
 
 
 class SqliteTx(Tx):
@@ -80,6 +86,7 @@ class SqliteDatabase(Database):
         self._writes: SimpleQueue[Job | None] = SimpleQueue()
         # A private in-memory database is one connection: its reads stand in the writer's queue.
         self._reads: SimpleQueue[Job | None] = SimpleQueue() if path != ":memory:" else self._writes
+        self._outboxes = Outboxes()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._readers = readers if path != ":memory:" else 0
@@ -106,10 +113,11 @@ class SqliteDatabase(Database):
                 return
             self._closed = True
             threads = list(self._threads)
-        self._writes.put(None)
-        if self._reads is not self._writes:
-            for _ in range(self._readers):
-                self._reads.put(None)
+            # Behind everything that is queued, and nothing comes after: `_put` takes the same lock.
+            self._writes.put(None)
+            if self._reads is not self._writes:
+                for _ in range(self._readers):
+                    self._reads.put(None)
         for thread in threads:
             thread.join()
         if self._memory is not None:
@@ -120,7 +128,7 @@ class SqliteDatabase(Database):
         return self._memory if self._memory is not None else self._connect()
 
     def _submit(self, queue: SimpleQueue[Job | None], job: Job) -> Awaitable[Any]:
-        future = job.awaitable()
+        future = self._outboxes.address(job)
         self._put(queue, job)
         return future
 
@@ -130,44 +138,47 @@ class SqliteDatabase(Database):
         return job.wait()
 
     def _put(self, queue: SimpleQueue[Job | None], job: Job) -> None:
-        if not self._threads or self._closed:
-            self._start()
-        queue.put(job)
-
-    def _start(self) -> None:
         with self._lock:
             if self._closed:
                 raise Unavailable("the database is closed")
-            if self._threads:
-                return
-            # Connected here and not in the threads, so that a file that cannot be opened is the caller's error.
-            loops = [(self._write_loop, self.connect())]
-            loops += [(self._read_loop, self._connect()) for _ in range(self._readers)]
-            threads = [threading.Thread(target=loop, args=(own,), name="lictor-db", daemon=True) for loop, own in loops]
-            for thread in threads:
-                thread.start()
-            self._threads = threads
+            if not self._threads:
+                self._start()
+            queue.put(job)
+
+    def _start(self) -> None:
+        # Connected here and not in the threads, so that a file that cannot be opened is the caller's error.
+        loops = [(self._write_loop, self.connect())]
+        loops += [(self._read_loop, self._connect()) for _ in range(self._readers)]
+        threads = [threading.Thread(target=loop, args=(own,), name="lictor-db", daemon=True) for loop, own in loops]
+        for thread in threads:
+            thread.start()
+        self._threads = threads
 
     def _connect(self) -> apsw.Connection:
         try:
-            connection = apsw.Connection(self.path)
-        except apsw.CantOpenError as error:
+            connection = apsw.Connection(self.path, statementcachesize=STATEMENTS_KEPT)
+            connection.convert_binding = _bind
+            connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+            _use_wal(connection)
+            for pragma in ("synchronous = full", "foreign_keys = on", "cache_size = -32000"):
+                connection.pragma(*pragma.split(" = "))
+        except apsw.BusyError as error:
+            raise _translate(error) from error
+        except apsw.Error as error:
             raise LictorError(f"cannot open the database file {self.path}: {error}") from error
-        connection.convert_binding = _bind
-        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-        for pragma in ("journal_mode = wal", "synchronous = full", "foreign_keys = on", "cache_size = -32000"):
-            connection.pragma(*pragma.split(" = "))
         return connection
 
     def _write_loop(self, connection: apsw.Connection) -> None:
         while (batch := self._take()) is not None:
             try:
                 _run_batch(connection, batch)
-            except apsw.Error as error:
-                _fail(batch, _translate(error))
+            except BaseException as error:  # whatever it is: nobody may wait for ever, and the thread goes on
+                for job in batch:
+                    job.fail(_translate(error))
             deliver(batch)
         if connection is not self._memory:
-            connection.pragma("wal_checkpoint", "passive")
+            with suppress(apsw.Error):
+                connection.pragma("wal_checkpoint", "passive")
             connection.close()
 
     def _take(self) -> list[Job] | None:
@@ -189,49 +200,45 @@ class SqliteDatabase(Database):
     def _read_loop(self, connection: apsw.Connection) -> None:
         connection.pragma("query_only", 1)
         while (job := self._reads.get()) is not None:
-            _run_read(connection, job)
+            try:
+                _run_read(connection, job)
+            except BaseException as error:  # as in `_write_loop`
+                job.fail(_translate(error))
             deliver([job])
         connection.close()
 
     def migrate(self) -> int:
-        self._refuse_foreign()
-        open_files(self.path)
-        connection = self.connect()
-        session = _Session(connection)
-        connection.execute("begin immediate")
-        try:
-            count = migrate.run(session)
-            connection.execute("commit")
-        except BaseException:
-            connection.execute("rollback")
-            raise
-        finally:
-            if connection is not self._memory:
-                connection.close()
-        return count
-
-    def _refuse_foreign(self) -> None:
-        """Look before the first pragma: the file of another server is not even switched to WAL."""
-        if self._memory is not None or not os.path.exists(self.path):
-            return
-        connection = apsw.Connection(self.path, flags=apsw.SQLITE_OPEN_READONLY)
-        try:
-            migrate.refuse_foreign(_Session(connection))
-        finally:
-            connection.close()
+        with self._exclusively() as session:
+            return migrate.run(session)
 
     def reset(self) -> None:
-        self._refuse_foreign()
+        with self._exclusively() as session:
+            migrate.refuse_foreign(session)
+            for kind, name in session.rows(
+                "select type, name from sqlite_schema where type in ('table', 'view') and name not like 'sqlite_%'"
+            ):
+                session.execute(f'drop {kind} "{name}"')
+            migrate.run(session)
+
+    @contextmanager
+    def _exclusively(self) -> Iterator[_Session]:
+        """A transaction that no other writer shares; processes that start together queue here."""
+        _refuse_foreign(self.path)
+        open_files(self.path)
         connection = self.connect()
-        connection.pragma("foreign_keys", 0)
-        for kind, name in connection.execute(
-            "select type, name from sqlite_schema where type in ('table', 'view') and name not like 'sqlite_%'"
-        ).fetchall():
-            connection.execute(f'drop {kind} "{name}"')
-        connection.pragma("foreign_keys", 1)
-        if connection is not self._memory:
-            connection.close()
-        self.migrate()
+        try:
+            connection.pragma("foreign_keys", 0)  # cannot be switched in a transaction; tables go in any order
+            connection.execute("begin immediate")
+            yield _Session(connection)
+            connection.execute("commit")
+        except apsw.BusyError as error:
+            raise _translate(error) from error
+        finally:
+            if connection.in_transaction:
+                connection.execute("rollback")
+            connection.pragma("foreign_keys", 1)
+            if connection is not self._memory:
+                connection.close()
 
 
 class _Session(migrate.Session):
@@ -261,9 +268,39 @@ def open_files(path: str) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
+def _refuse_foreign(path: str) -> None:
+    """Look at a file that may be somebody else's without changing a byte of it."""
+    if not os.path.exists(path) or not os.path.getsize(path):
+        return
+    try:
+        connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY)
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        try:
+            migrate.refuse_foreign(_Session(connection))
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        raise LictorError(f"cannot open the database file {path}: {error}") from error
+
+
+def _use_wal(connection: apsw.Connection) -> None:
+    # Of processes that open a new file together one may be told "locked" at once, whatever the timeout.
+    deadline = time.monotonic() + BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            connection.pragma("journal_mode", "wal")
+            return
+        except apsw.BusyError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+
+
 def _run_batch(connection: apsw.Connection, batch: list[Job]) -> None:
+    if connection.in_transaction:  # the rollback of the batch before failed, too
+        connection.execute("rollback")
     connection.execute("begin immediate")
-    hooks: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+    hooks: list[Hook] = []
     try:
         for job in batch:
             hooks += _run_write(connection, job)
@@ -276,56 +313,72 @@ def _run_batch(connection: apsw.Connection, batch: list[Job]) -> None:
         _call(hook, args)
 
 
-def _run_write(connection: apsw.Connection, job: Job) -> list[tuple[Callable[..., None], tuple[Any, ...]]]:
-    connection.execute("savepoint body")
-    tx = SqliteTx(connection)
-    try:
-        job.result = job.body(tx, *job.args, **job.kwargs)
-    except Exception as error:
-        if not connection.in_transaction:  # disk full and the like: SQLite has rolled back everything
-            raise
-        connection.execute("rollback to body")
+def _run_write(connection: apsw.Connection, job: Job) -> list[Hook]:
+    for attempt in range(1, TRIES + 1):
+        connection.execute("savepoint body")
+        tx = SqliteTx(connection)
+        try:
+            job.result = job.body(tx, *job.args, **job.kwargs)
+        except BaseException as error:
+            if not connection.in_transaction:  # disk full and the like: SQLite has rolled back everything
+                raise
+            connection.execute("rollback to body")
+            connection.execute("release body")
+            if isinstance(error, LostRace) and attempt < TRIES:
+                continue
+            job.fail(_translate(error))
+            return []
         connection.execute("release body")
-        job.error = _translate(error)
-        return []
-    connection.execute("release body")
-    return tx.hooks
+        return tx.hooks
+    raise AssertionError("the last try returns")
 
 
 def _run_read(connection: apsw.Connection, job: Job) -> None:
+    connection.execute("begin")
     try:
-        connection.execute("begin")
-        try:
-            job.result = job.body(SqliteTx(connection), *job.args, **job.kwargs)
-        finally:
-            if connection.in_transaction:
-                connection.execute("commit")
-    except Exception as error:
-        job.error = _translate(error)
-
-
-def _fail(batch: list[Job], error: BaseException) -> None:
-    for job in batch:
-        job.result = None
-        job.error = error
+        job.result = job.body(SqliteTx(connection), *job.args, **job.kwargs)
+    finally:
+        if connection.in_transaction:
+            connection.execute("commit")
 
 
 def _call(hook: Callable[..., None], args: tuple[Any, ...]) -> None:
     try:
         hook(*args)
-    except Exception:
+    except BaseException:  # the commit stands: those who wait for it must hear so
         log.exception("a hook after a commit failed: %r", hook)
 
 
 def _translate(error: BaseException) -> BaseException:
     if isinstance(error, apsw.ConstraintError):
-        return Conflict(constraint=_constraint_name(str(error)))
+        return _violation(error)
+    if isinstance(error, (OverflowError, UnicodeEncodeError, apsw.TooBigError)):
+        return Unprocessable(f"the database refuses this value: {error}")
     if isinstance(error, LostRace):
         return Unavailable("the row kept changing")
-    if isinstance(error, (apsw.BusyError, apsw.LockedError, apsw.IOError, apsw.FullError, apsw.CantOpenError)):
+    if isinstance(error, _UNUSABLE):
         log.warning("the database cannot be used now: %s", error)
         return Unavailable(str(error))
     return error
+
+
+_UNUSABLE = (
+    apsw.BusyError,
+    apsw.LockedError,
+    apsw.ProtocolError,
+    apsw.IOError,
+    apsw.FullError,
+    apsw.CantOpenError,
+)
+
+
+def _violation(error: apsw.ConstraintError) -> LictorError:
+    code = getattr(error, "extendedresult", None)
+    if code == apsw.SQLITE_CONSTRAINT_DATATYPE:
+        return Unprocessable(f"the database refuses this value: {error}")
+    if code == apsw.SQLITE_CONSTRAINT_UNIQUE:
+        return Conflict(constraint=_constraint_name(str(error)))
+    return Conflict()
 
 
 def _constraint_name(message: str) -> str | None:
@@ -333,7 +386,9 @@ def _constraint_name(message: str) -> str | None:
     found = _UNIQUE.search(message)
     if found is None:
         return None
-    columns = [column.strip().partition(".") for column in found.group(1).split(",")]
+    if found.group(1):
+        return found.group(1)
+    columns = [column.strip().partition(".") for column in found.group(2).split(",")]
     return f"uq_{columns[0][0]}__" + "_".join(name for _, _, name in columns)
 
 

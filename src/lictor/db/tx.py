@@ -117,7 +117,7 @@ class Database(ABC):
 
     @abstractmethod
     def read(self, body: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
-        """Run a body that only reads, on one snapshot."""
+        """Run a body that only reads. On SQLite all of it sees one snapshot, on PostgreSQL each statement its own."""
 
     @abstractmethod
     def write(self, body: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
