@@ -43,8 +43,8 @@ def play(script: str, api: str, home: Path, patience: float = PATIENCE) -> tuple
 
 def difference(script: str, found: Json) -> str:
     """A unified difference from the recording, empty if there is none."""
-    sides = [pretty(document).splitlines() for document in (recorded(script), found)]
-    return "\n".join(difflib.unified_diff(*sides, "reference", "found", lineterm="", n=6))
+    before, after = (pretty(document).splitlines() for document in (recorded(script), found))
+    return "\n".join(difflib.unified_diff(before, after, "reference", "found", lineterm="", n=6))
 
 
 def pretty(document: Json) -> str:
