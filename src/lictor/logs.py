@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable
 from contextlib import suppress
@@ -19,8 +20,11 @@ from lictor.feed import Bell, Positions
 from lictor.filters.entities import Filter
 from lictor.filters.leaves import AnyId, Condition, IdOrNull, Leaf, Operator, Period, on
 from lictor.kit import clock, ids, text_search
+from lictor.kit.errors import LictorError, Unavailable
 from lictor.loops import Service
 from lictor.web import DEFAULT_LIMIT, Closed, Embedded, Instant, Limit, Offset, Router, Socket
+
+log = logging.getLogger(__name__)
 
 LEVEL_BITS = 16  # the reference's column is a smallint
 
@@ -233,16 +237,29 @@ async def stream_logs_out(socket: Socket, db: Database, stream: LogStream) -> No
 async def _follow(socket: Socket, db: Database, stream: LogStream, wanted: LogFilter) -> None:
     if not stream.enabled:
         return
-    seen = Positions(await db.read(_last))
     with suppress(Closed):
-        while True:
+        try:
+            await _send_new(socket, db, stream, wanted)
+        except LictorError as error:
+            log.warning("a follower of logs is sent away: %s", error)
+            await socket.close(1011, "The logs cannot be read")
+
+
+async def _send_new(socket: Socket, db: Database, stream: LogStream, wanted: LogFilter) -> None:
+    seen = Positions(await db.read(_last))
+    while True:
+        heard = stream.bell.rung
+        try:
             rows = await db.read(_after, wanted, seen.last, seen.gaps)
-            for row in rows:
-                if row.wanted:
-                    await socket.send({"type": "log", "log": row.log()})
-            seen.saw((row.position for row in rows), time.monotonic())
-            if not rows:
-                await stream.bell.wait(stream.poll_seconds)
+        except Unavailable as error:
+            log.warning("a follower of logs waits for the database: %s", error)
+            rows = []
+        for row in rows:
+            if row.wanted:
+                await socket.send({"type": "log", "log": row.log()})
+        seen.saw((row.position for row in rows), time.monotonic())
+        if not rows:
+            await stream.bell.wait(stream.poll_seconds, heard)
 
 
 def _last(tx: Tx) -> int:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -19,14 +21,17 @@ from lictor.events import store
 from lictor.events.types import RESOURCE_ID, RESOURCE_ROLE, Event, Labels
 from lictor.kit import clock
 from lictor.kit.errors import LictorError, Unavailable
-from lictor.web.shapes import Instant
+from lictor.web.shapes import FieldError, Instant
 from lictor.web.sockets import Closed, Socket
 
 log = logging.getLogger(__name__)
 
 # What one socket may have waiting for its commit: then it is not read until there is room.
 MOST_WAITING = 2_000
+MOST_BYTES_WAITING = 16_000_000
+# What one transaction takes.
 MOST_AT_ONCE = 500
+MOST_BYTES_AT_ONCE = 4_000_000
 
 Follow = Callable[[Tx, list[Event]], None]
 
@@ -59,6 +64,8 @@ class EventCreate(Struct):
                 raise ValueError("Resources must include the prefect.resource.id label")
             if not labels.get(RESOURCE_ROLE):
                 raise ValueError("Related Resources must include the prefect.resource.role label")
+        if bytes(memoryview(self.payload)[:1]) != b"{":
+            raise FieldError("payload", "Input should be a valid dictionary", type="dict_type")
 
     def as_event(self) -> Event:
         return Event(
@@ -79,9 +86,9 @@ class Intake(Struct, frozen=True):
     followers: tuple[Follow, ...] = ()
     limits: EventLimits = EventLimits()
 
-    async def take(self, events: Iterable[Event]) -> None:
-        """Store events; done when that is durable."""
-        await self.db.write(_take, list(events), self.followers)
+    async def take(self, events: Iterable[Event], *, follow: bool = True) -> None:
+        """Store events; done when that is durable. Not to `follow` them is to tell nobody."""
+        await self.db.write(_take, list(events), self.followers if follow else ())
 
 
 def _take(tx: Tx, events: list[Event], followers: tuple[Follow, ...]) -> None:
@@ -115,25 +122,33 @@ async def converse(socket: Socket, intake: Intake) -> None:
         await inbox.empty()
 
 
+class Frame(NamedTuple):
+    event: Event | None  # None: it is not stored, but confirmed in its turn
+    size: int
+
+
 class Inbox:
     """Frames of one socket that wait for their commit, and the task that commits them."""
 
     def __init__(self, socket: Socket, intake: Intake) -> None:
         self._socket = socket
         self._intake = intake
-        self._waiting: list[Event | None] = []
+        self._waiting: deque[Frame] = deque()
+        self._bytes = 0
+        self._outage = False
         self._task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
 
     def put(self, frame: bytes) -> None:
         """Take in a frame. Raises DecodeError for one that is no event; one that is too large is dropped."""
-        self._waiting.append(self._read(frame))
+        self._waiting.append(Frame(self._read(frame), len(frame)))
+        self._bytes += len(frame)
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._commit())
 
     async def room(self) -> None:
-        """Wait until there is room for another frame."""
-        while len(self._waiting) >= MOST_WAITING:
+        """Wait until there is room for another frame; while the database is away there is none."""
+        while self._outage or len(self._waiting) >= MOST_WAITING or self._bytes >= MOST_BYTES_WAITING:
             self._changed.clear()
             await self._changed.wait()
 
@@ -147,38 +162,72 @@ class Inbox:
             event = _decode(frame)
         except msgspec.ValidationError:
             event = _decode_lax(frame)
-        if len(frame) > self._intake.limits.size:
-            log.warning("event %s (%s) is dropped: its %d bytes are too many", event.id, event.event, len(frame))
-            return None
         check(event, self._intake.limits)
-        return event.as_event()
+        return event.as_event() if fits(event, len(frame), self._intake.limits) else None
 
     async def _commit(self) -> None:
         delay = 0.1
         while self._waiting:
-            batch = self._waiting[:MOST_AT_ONCE]
+            batch = self._batch()
             try:
-                await self._take([event for event in batch if event is not None])
+                await self._store([frame.event for frame in batch if frame.event is not None])
             except Unavailable as error:
                 log.warning("%d events wait for the database: %s", len(self._waiting), error)
+                self._outage = True
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, 5.0)
                 continue
-            del self._waiting[: len(batch)]
-            self._changed.set()
-            self._socket.confirm(len(batch))
+            delay = 0.1
+            self._done(batch)
 
-    async def _take(self, events: list[Event]) -> None:
+    def _batch(self) -> list[Frame]:
+        batch: list[Frame] = []
+        size = 0
+        for frame in self._waiting:
+            size += frame.size
+            if batch and (len(batch) >= MOST_AT_ONCE or size > MOST_BYTES_AT_ONCE):
+                break
+            batch.append(frame)
+        return batch
+
+    def _done(self, batch: list[Frame]) -> None:
+        for frame in batch:
+            self._waiting.popleft()
+            self._bytes -= frame.size
+        self._outage = False
+        self._changed.set()
+        self._socket.confirm(len(batch))
+
+    async def _store(self, events: list[Event]) -> None:
+        """Store events; one that the database refuses, or a follower fails on, must not keep back the others."""
         try:
             await self._intake.take(events)
         except Unavailable:
             raise
-        except LictorError as error:
+        except Exception as error:
             if len(events) == 1:
-                log.warning("event %s (%s) cannot be stored: %s", events[0].id, events[0].event, error)
+                await self._store_alone(events[0], error)
                 return
-            for event in events:
-                await self._take([event])
+            middle = len(events) // 2
+            await self._store(events[:middle])
+            await self._store(events[middle:])
+
+    async def _store_alone(self, event: Event, reason: Exception) -> None:
+        bug = reason if not isinstance(reason, LictorError) else None
+        log.warning("event %s (%s) cannot be followed: %s", event.id, event.event, reason, exc_info=bug)
+        try:
+            await self._intake.take([event], follow=False)
+        except Unavailable:
+            raise
+        except Exception as error:
+            log.warning("event %s (%s) is dropped, it cannot be stored: %s", event.id, event.event, error)
+
+
+def fits(event: EventCreate, size: int, limits: EventLimits) -> bool:
+    """Whether the event is small enough to be stored; one that is not is dropped, as by the reference."""
+    if size > limits.size:
+        log.warning("event %s (%s) is dropped: its %d bytes are too many", event.id, event.event, size)
+    return size <= limits.size
 
 
 def check(event: EventCreate, limits: EventLimits) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from lictor.events import ingest
 from lictor.events.ingest import EventCreate, Intake
 from lictor.web import Router, Socket
@@ -13,7 +15,8 @@ router = Router("/events", tag="Events")
 async def create_events(body: list[EventCreate], intake: Intake) -> None:
     for event in body:
         ingest.check(event, intake.limits)
-    await intake.take(event.as_event() for event in body)
+    fitting = [event for event in body if ingest.fits(event, len(msgspec.json.encode(event)), intake.limits)]
+    await intake.take(event.as_event() for event in fitting)
 
 
 @router.websocket("/in")

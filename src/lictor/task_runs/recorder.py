@@ -11,6 +11,7 @@ two servers that record the same runs cannot deadlock.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -28,6 +29,7 @@ from lictor.states.types import NULL, State, StateDetails, StateType, given
 from lictor.task_runs import store
 from lictor.task_runs.tracking import TaskRunPolicy
 from lictor.task_runs.types import as_json
+from lictor.web.shapes import Instant
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +37,8 @@ EVENTS = "prefect.task-run"
 TASK_RUN = "prefect.task-run."
 FLOW_RUN = "prefect.flow-run."
 ORCHESTRATION = "prefect.orchestration"
+
+_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class RecordedState(Struct):
@@ -50,11 +54,11 @@ class RecordedState(Struct):
 class RecordedRun(Struct):
     """`payload.task_run` of an event: what it does not say stays as it is."""
 
+    task_key: str
+    dynamic_key: str
     name: str | UnsetType = UNSET
-    task_key: str | UnsetType = UNSET
-    dynamic_key: str | UnsetType = UNSET
     cache_key: str | UnsetType | None = UNSET
-    cache_expiration: datetime | UnsetType | None = UNSET
+    cache_expiration: Instant | UnsetType | None = UNSET
     task_version: str | UnsetType | None = UNSET
     empirical_policy: TaskRunPolicy | UnsetType = UNSET
     tags: list[str] | UnsetType = UNSET
@@ -62,10 +66,10 @@ class RecordedRun(Struct):
     task_inputs: dict[str, Any] | UnsetType = UNSET
     run_count: int | UnsetType = UNSET
     flow_run_run_count: int | UnsetType = UNSET
-    expected_start_time: datetime | UnsetType | None = UNSET
-    next_scheduled_start_time: datetime | UnsetType | None = UNSET
-    start_time: datetime | UnsetType | None = UNSET
-    end_time: datetime | UnsetType | None = UNSET
+    expected_start_time: Instant | UnsetType | None = UNSET
+    next_scheduled_start_time: Instant | UnsetType | None = UNSET
+    start_time: Instant | UnsetType | None = UNSET
+    end_time: Instant | UnsetType | None = UNSET
     total_run_time: float | UnsetType = UNSET
 
 
@@ -85,8 +89,7 @@ class Recorded(Struct):
 
     @property
     def key(self) -> tuple[str, str, str]:
-        columns = self.columns
-        return (self.flow_run_id or "", str(columns.get("task_key", "")), str(columns.get("dynamic_key", self.id)))
+        return (self.flow_run_id or "", self.columns["task_key"], self.columns["dynamic_key"])
 
 
 FLOW_RUNS = sql("task_runs.their_flow_runs", str, "select id from flow_run where id {in:ids:uuid} {for_key_share}")
@@ -184,8 +187,13 @@ def _told(event: Event) -> Recorded | None:
 
 def _payload(event: Event) -> Payload:
     if isinstance(event.payload, Raw):
-        return msgspec.json.decode(event.payload, type=Payload, strict=False)
+        return msgspec.json.decode(_without_nul(bytes(event.payload)), type=Payload, strict=False)
     return msgspec.convert(event.payload, Payload, strict=False)
+
+
+def _without_nul(text: bytes) -> bytes:
+    """JSON without NUL characters, which PostgreSQL cannot hold: a message of a task must not cost us its state."""
+    return _NUL.sub(rb"\1", text) if b"\\u0000" in text else text
 
 
 def _state(event: Event, told: RecordedState, run_id: str, flow_run_id: str | None) -> State:
@@ -214,7 +222,8 @@ def _write(tx: Tx, run: Recorded, now: datetime) -> None:
     columns = run.columns | tracked
     if not _inserted(tx, run, columns, now) and not _updated(tx, run, columns, now):
         # Either it has a newer state already, or the run is known by another id: then that one is meant.
-        other = tx.value(SAME_KEYS, id=run.id, flow_run_id=run.flow_run_id, **_keys(run))
+        keys = {"task_key": columns["task_key"], "dynamic_key": columns["dynamic_key"]}
+        other = tx.value(SAME_KEYS, id=run.id, flow_run_id=run.flow_run_id, **keys)
         if other is not None:
             run.id = str(other)
             _updated(tx, run, columns, now)
@@ -224,17 +233,13 @@ def _write(tx: Tx, run: Recorded, now: datetime) -> None:
 
 
 def _inserted(tx: Tx, run: Recorded, columns: dict[str, Any], now: datetime) -> bool:
-    row = {**_DEFAULTS, "name": "", **_keys(run), **columns}
+    row = {**_DEFAULTS, "name": "", **columns}
     return tx.run(store.INSERT, id=run.id, created=now, updated=now, flow_run_id=run.flow_run_id, **row) == 1
 
 
 def _updated(tx: Tx, run: Recorded, columns: dict[str, Any], now: datetime) -> bool:
     guard = "(state_timestamp is null or state_timestamp < :newest)"
     return store.update(tx, run.id, columns, now, guard, newest=run.newest.timestamp)
-
-
-def _keys(run: Recorded) -> dict[str, str]:
-    return {"task_key": run.columns.get("task_key", ""), "dynamic_key": run.columns.get("dynamic_key", run.id)}
 
 
 def _id_after(prefix: str, resource_id: str) -> str:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 from websockets.http11 import Request
 
 EXTENSION = "lictor.receipts"
@@ -56,6 +57,7 @@ class ConfirmingProtocol(WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Request) -> None:
         self.receipts = Receipts(self)
+        self._written: deque[bytes] = deque()
         super().handle_connect(event)
         if not self.close_sent:
             self.scope["extensions"][EXTENSION] = self.receipts  # type: ignore[assignment]
@@ -65,7 +67,14 @@ class ConfirmingProtocol(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
 
     def handle_ping(self) -> None:
-        self.receipts.pong(b"".join(self.conn.data_to_send()))
+        # What was read at once is answered at once: the first of several pings finds the pongs of all, and the reply
+        # to a close that came behind them.
+        self._written += self.conn.data_to_send()
+        self.receipts.pong(self._written.popleft())
+
+    def handle_close(self, event: Frame) -> None:
+        self.write_out(b"".join(self._written))
+        super().handle_close(event)
 
     def write_out(self, frame: bytes) -> None:
         if not self.disconnected:
