@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -37,11 +39,10 @@ def _clock_is_the_system_s() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def _postgres(tmp_path_factory: pytest.TempPathFactory) -> Postgres:
-    # Under pytest-xdist each worker has a directory below the session's: one PostgreSQL serves them all.
-    base = tmp_path_factory.getbasetemp()
-    session = base.parent if base.name.startswith("popen-") else base
-    return Postgres(session / "postgres")
+def _postgres() -> Postgres:
+    # All workers of one run under pytest-xdist name the same directory, and so share one PostgreSQL.
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID") or str(os.getpid())
+    return Postgres(Path(tempfile.gettempdir()) / f"lictor-tests-{run}")
 
 
 @pytest.fixture(scope="session")

