@@ -11,26 +11,13 @@ from uuid import UUID
 from msgspec import Struct
 
 from lictor.db import Where
+from lictor.states.types import StateTypeName
 from lictor.web.shapes import Instant
 
 
 class Operator(StrEnum):
     and_ = "and_"
     or_ = "or_"
-
-
-class StateTypeName(StrEnum):
-    """A state type that a client names; an Enum for the sake of the words with which others are refused."""
-
-    SCHEDULED = "SCHEDULED"
-    PENDING = "PENDING"
-    RUNNING = "RUNNING"
-    COMPLETED = "COMPLETED"
-    FAILED = "FAILED"
-    CANCELLED = "CANCELLED"
-    CRASHED = "CRASHED"
-    PAUSED = "PAUSED"
-    CANCELLING = "CANCELLING"
 
 
 class on(NamedTuple):  # noqa: N801 - reads as a word of the declaration: Annotated[Ids | None, on("r.id")]

@@ -27,7 +27,7 @@ from lictor.states import constructors
 from lictor.states.callers import Caller
 from lictor.states.decisions import Decision, Transition, decide
 from lictor.states.storing import as_param
-from lictor.states.types import State, from_create
+from lictor.states.types import State, from_create, kept
 
 
 class Place(Struct):
@@ -81,7 +81,7 @@ def create(
 ) -> tuple[FlowRunResponse, bool]:
     """The new run and True, or the one that has the idempotency key already and False.
 
-    Raises NotFound for an unknown pool or queue, Conflict for an unknown flow.
+    Raises NotFound for an unknown pool or queue, Conflict for an unknown flow or parent task run.
     """
     place = _place(tx, wanted.work_pool_name, wanted.work_queue_name)
     origin = tx.get(
@@ -91,21 +91,29 @@ def create(
         deployment_id=wanted.deployment_id,
         task_run_id=wanted.parent_task_run_id,
     )
+    if wanted.parent_task_run_id is not None and origin.task_run_name is None:
+        raise Conflict
     now = clock.now()
     subject = _subject(wanted, origin, place, created_by)
     decision = _first_state(tx, orchestration, subject, wanted, now, caller)
     run = _response(wanted, subject, decision, origin, place, now)
     if not tx.run(store.INSERT, **_params(run)):
-        existing = tx.one(store.FIND_BY_KEY, flow_id=wanted.flow_id, idempotency_key=wanted.idempotency_key)
-        assert existing is not None
-        return existing, False
+        return _existing(tx, wanted), False
     state = decision.state
     assert state is not None
     store.insert_state(tx, run.id, state)
     observed_states.note(tx, state.type, state.name, state.timestamp)
     for effect in decision.effects:
         carry_out(effect, tx, subject, orchestration.limits(tx))
+    state.data = kept(state.data)
     return run, True
+
+
+def _existing(tx: Tx, wanted: FlowRunCreate) -> FlowRunResponse:
+    # An empty key is unique like any other, but the reference does not look for its run.
+    if not wanted.idempotency_key:
+        raise Conflict
+    return tx.get(store.FIND_BY_KEY, Conflict(), flow_id=wanted.flow_id, idempotency_key=wanted.idempotency_key)
 
 
 def _place(tx: Tx, pool_name: str | None, queue_name: str | None) -> Place | None:
@@ -203,8 +211,15 @@ def _response(
         work_pool_id=place.pool_id if place else None,
         work_pool_name=place.pool_name if place else None,
         state=state,
-        job_variables=None if wanted.job_variables is None else _raw(wanted.job_variables),
+        job_variables=_job_variables(wanted),
     )
+
+
+def _job_variables(wanted: FlowRunCreate) -> msgspec.Raw | None:
+    # What the reference makes of none depends on the key, by way of its two kinds of insert.
+    if wanted.job_variables is None and wanted.idempotency_key:
+        return None
+    return _raw(wanted.job_variables or {})
 
 
 def _labels(wanted: FlowRunCreate, origin: Origin) -> dict[str, Any]:

@@ -48,7 +48,10 @@ RUN_EXISTS = sql("flow_run_inputs.run_exists", int, "select 1 from flow_run wher
 INSERT = sql(
     "flow_run_inputs.insert",
     None,
-    f"insert into flow_run_input ({_COLUMNS}) values (:id, :now, :now, :flow_run_id, :key, :value, :sender)",
+    f"""
+    insert into flow_run_input ({_COLUMNS}) values (:id, :now, :now, :flow_run_id, :key, :value, :sender)
+    on conflict (flow_run_id, key) do nothing
+    """,
 )
 PAGE = sql(
     "flow_run_inputs.page",
@@ -70,10 +73,9 @@ def insert(tx: Tx, run_id: str, key: str, value: str, sender: str | None = None)
     """Store an input. Raises NotFound for an unknown run, Conflict for a key that is taken."""
     if tx.value(RUN_EXISTS, flow_run_id=run_id) is None:
         raise NotFound("Flow run not found")
-    try:
-        tx.run(INSERT, id=ids.new(), now=clock.now(), flow_run_id=run_id, key=key, value=value, sender=sender)
-    except Conflict as error:
-        raise Conflict("A flow run input with this key already exists.", constraint=error.constraint) from error
+    params = {"flow_run_id": run_id, "key": key, "value": value, "sender": sender}
+    if not tx.run(INSERT, id=ids.new(), now=clock.now(), **params):
+        raise Conflict("A flow run input with this key already exists.")
 
 
 def create(tx: Tx, run_id: str, wanted: InputCreate) -> None:

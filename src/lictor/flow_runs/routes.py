@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from typing import Annotated, Any
 from uuid import UUID
 
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
 from lictor.db import Database
 from lictor.filters import FlowRunFilter
@@ -19,9 +19,11 @@ from lictor.flow_runs.inputs import FlowRunInput, InputCreate, InputFilter
 from lictor.flow_runs.transitions import Orchestration, Outcome
 from lictor.flow_runs.types import FlowRunCreate, FlowRunResponse, FlowRunUpdate
 from lictor.kit import clock
+from lictor.parameters import check_size
+from lictor.settings import Settings
 from lictor.states.callers import caller_of
 from lictor.states.types import OrchestrationResult, StateCreate
-from lictor.web import Created, Embedded, Reply, Request, Router
+from lictor.web import Created, Embedded, Header, Reply, Request, Router
 
 router = Router("/flow_runs", tag="Flow Runs")
 
@@ -55,16 +57,23 @@ async def create_flow_run(
     body: FlowRunCreate,
     request: Request,
     db: Database,
+    settings: Settings,
     orchestration: Orchestration,
+    automation_id: Annotated[UUID | None, Header("prefect-automation-id")] = None,
+    automation_name: Annotated[str | None, Header("prefect-automation-name")] = None,
 ) -> Created[FlowRunResponse]:
-    run, created = await db.write(
-        create.create, orchestration, body, caller=caller_of(request), created_by=automation_of(request)
-    )
+    check_size(body.parameters, settings.api.max_parameter_size, request)
+    created_by = automation(automation_id, automation_name)
+    run, created = await db.write(create.create, orchestration, body, caller=caller_of(request), created_by=created_by)
     return Created(run, created)
 
 
 @router.patch("/{id:uuid}", status=204)
-def update_flow_run(id: str, body: FlowRunUpdate, db: Database) -> Awaitable[None]:
+def update_flow_run(
+    id: str, body: FlowRunUpdate, request: Request, db: Database, settings: Settings
+) -> Awaitable[None]:
+    if body.parameters is not UNSET:
+        check_size(body.parameters, settings.api.max_parameter_size, request)
     return db.write(changes.update, id, body)
 
 
@@ -134,13 +143,12 @@ def delete_flow_run_input(id: str, key: str, db: Database) -> Awaitable[None]:
     return db.write(inputs.delete, id, key)
 
 
-def automation_of(request: Request) -> CreatedBy | None:
-    """The automation that says, in its headers, that it makes this request."""
-    id, name = request.header("prefect-automation-id"), request.header("prefect-automation-name")
-    if not id or not name:
+def automation(id: UUID | None, name: str | None) -> CreatedBy | None:
+    """The automation that makes a request; its name comes in base64."""
+    if id is None or not name:
         return None
     try:
         display_value = b64decode(name).decode()
     except (Base64Error, UnicodeDecodeError):
         return None
-    return CreatedBy(str(UUID(id)), "AUTOMATION", display_value) if display_value else None
+    return CreatedBy(str(id), "AUTOMATION", display_value) if display_value else None

@@ -82,6 +82,14 @@ INSERT = sql(
     on conflict (flow_id, idempotency_key) where idempotency_key is not null do nothing
     """,
 )
+ORPHAN = sql(
+    "flow_runs.orphan",
+    None,
+    """
+    update flow_run set parent_task_run_id = null
+    where parent_task_run_id in (select id from task_run where flow_run_id {in:ids:uuid})
+    """,
+)
 DELETE = sql("flow_runs.delete", str, "delete from flow_run where id {in:ids:uuid} returning id")
 BURY = sql(
     "flow_runs.bury",
@@ -126,7 +134,8 @@ def update(tx: Tx, run_id: str, changes: dict[str, Any], now: datetime, guard: s
 
 
 def delete(tx: Tx, run_ids: list[str], now: datetime) -> list[str]:
-    """Delete runs with their states, inputs and task runs; their logs are left to the log sweeper."""
+    """Delete runs with their states, inputs and task runs; subflows stay, logs are left to the log sweeper."""
+    tx.run(ORPHAN, ids=run_ids)
     deleted = tx.all(DELETE, ids=run_ids)
     tx.many(BURY, [{"run_id": run_id, "deleted": now} for run_id in deleted])
     return deleted

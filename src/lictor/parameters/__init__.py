@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING
 
 from lictor.kit.lazy import lazy
 from lictor.parameters.hydration import HydrationError, hydrate
+from lictor.parameters.sizes import check_size
 
 if TYPE_CHECKING:
     from lictor.parameters import schemas
 else:
     schemas = lazy("lictor.parameters.schemas")
 
-__all__ = ["HydrationError", "hydrate", "schemas"]
+__all__ = ["HydrationError", "check_size", "hydrate", "schemas"]

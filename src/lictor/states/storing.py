@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from lictor.states.types import State, StateDetails
+from lictor.states.types import State, StateDetails, kept
 
 _DEFAULTS: list[tuple[str, Any]] = [(field.name, field.default) for field in msgspec.structs.fields(StateDetails)]
 
@@ -24,6 +24,7 @@ def details_json(details: StateDetails) -> str:
 
 def state_params(state: State) -> dict[str, Any]:
     """The parameters of an insert into a state table, but for the run's id."""
+    data = kept(state.data)
     return {
         "id": state.id,
         "timestamp": state.timestamp,
@@ -31,7 +32,7 @@ def state_params(state: State) -> dict[str, Any]:
         "name": state.name,
         "message": state.message,
         "state_details": details_json(state.state_details),
-        "data": None if state.data is None else bytes(state.data).decode(),
+        "data": None if data is None else bytes(data).decode(),
     }
 
 

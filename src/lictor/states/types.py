@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Final, Literal
 from uuid import UUID
 
@@ -40,6 +41,23 @@ STATE_TYPES: Final[tuple[StateType, ...]] = (
 TERMINAL: Final[frozenset[StateType]] = frozenset({COMPLETED, FAILED, CANCELLED, CRASHED})
 
 DEFAULT_NAMES: Final[dict[StateType, str]] = {type_: type_.capitalize() for type_ in STATE_TYPES}
+
+
+class StateTypeName(StrEnum):
+    """A state type that a client names; an Enum for the sake of the words with which others are refused."""
+
+    SCHEDULED = "SCHEDULED"
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    CRASHED = "CRASHED"
+    PAUSED = "PAUSED"
+    CANCELLING = "CANCELLING"
+
+
+_TYPES: Final[dict[str, StateType]] = {type_: type_ for type_ in STATE_TYPES}
 
 
 class StateDetails(Struct):
@@ -125,7 +143,7 @@ NULL: Final = Raw(b"null")
 class StateCreate(Struct, forbid_unknown_fields=True):
     """A state that a client asks for; its id and timestamp are the server's to give."""
 
-    type: StateType
+    type: StateTypeName
     name: str | None = None
     message: str | None = None
     data: Raw = NULL
@@ -135,11 +153,12 @@ class StateCreate(Struct, forbid_unknown_fields=True):
 def from_create(wanted: StateCreate, now: datetime | None = None) -> State:
     """A new state as a client asked for it: named after its type unless named, scheduled for now unless timed."""
     now = now or clock.now()
+    type_ = _TYPES[wanted.type]
     details = details_from_create(wanted.state_details)
-    if wanted.type == SCHEDULED and details.scheduled_time is None:
+    if type_ == SCHEDULED and details.scheduled_time is None:
         details.scheduled_time = now
-    name = DEFAULT_NAMES[wanted.type] if wanted.name is None else wanted.name
-    return State(ids.new(), wanted.type, name, now, wanted.message, given(wanted.data), details)
+    name = DEFAULT_NAMES[type_] if wanted.name is None else wanted.name
+    return State(ids.new(), type_, name, now, wanted.message, given(wanted.data), details)
 
 
 def given(data: Raw) -> Raw | None:
@@ -221,3 +240,10 @@ def persisted_result(data: Raw | None) -> dict[str, Raw] | None:
         return None
     fields = _results.decode(data)
     return None if bytes(fields.get("type", NULL)) == b'"unpersisted"' else fields
+
+
+def kept(data: Raw | None) -> Raw | None:
+    """What is stored of a state's data: nothing if it only says that the result is kept nowhere."""
+    if data is None or b"unpersisted" not in bytes(data):
+        return data
+    return None if bytes(data).lstrip()[:1] == b"{" and persisted_result(data) is None else data

@@ -91,7 +91,9 @@ def _reply(reply: Reply) -> Wire:
         body = body.encode()
     elif not isinstance(body, bytes):
         body = encode(body)
-    return Wire(reply.status, _headers(reply.media_type, reply.headers) if body else _headers("", reply.headers), body)
+    # No text at all is still text; only an answer without a body has no type.
+    media_type = reply.media_type if body or isinstance(reply.body, str) else ""
+    return Wire(reply.status, _headers(media_type, reply.headers), body)
 
 
 def _headers(media_type: str, headers: Mapping[str, str] | None) -> Headers:

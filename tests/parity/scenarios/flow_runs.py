@@ -141,9 +141,11 @@ def scheduled_times(s: Session) -> None:
         )
     ):
         state = {"type": "SCHEDULED", "state_details": {"scheduled_time": time}}
-        answer = s.post("/flow_runs/", {"flow_id": "{flow.id}", "name": "$uniq", "state": state}, save=f"run{number}")
+        body = {"flow_id": "{flow.id}", "name": "$uniq", "state": state}
+        masked = ("estimated_start_time_delta",) if str(time).startswith("0001") else ()  # how long ago that is
+        answer = s.post("/flow_runs/", body, save=f"run{number}", masked=masked)
         if answer.status == 201:
-            s.get(f"/flow_runs/{{run{number}.id}}")
+            s.get(f"/flow_runs/{{run{number}.id}}", masked=masked)
 
 
 @scenario
@@ -191,7 +193,8 @@ def empirical_policies(s: Session) -> None:
         None,
         [],
     ):
-        s.post("/flow_runs/", {"flow_id": "{flow.id}", "name": "$uniq", "empirical_policy": policy}, save="run")
+        body = {"flow_id": "{flow.id}", "name": "$uniq", "empirical_policy": policy}
+        s.post("/flow_runs/", body, save="run", unordered=("pause_keys",))
 
 
 @scenario
