@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent / "flows"
 NAMES = ("caching", "cancels", "crashes", "endings", "fanout", "messages", "pauses", "subflows", "tasks")
-LIMIT_SECONDS = 180
+LIMIT_SECONDS = 120
 
 
 @dataclass
@@ -25,16 +26,22 @@ class Outcome:
 
 def run(path: Path, api: str, home: Path, limit: float = LIMIT_SECONDS) -> Outcome:
     """Runs one script against the API under `api`, with `home` as its PREFECT_HOME."""
-    done = subprocess.run(
+    process = subprocess.Popen(
         [sys.executable, str(path)],
         env=environment(api, home),
         cwd=home,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=limit,
-        check=False,
     )
-    return Outcome(done.returncode, done.stdout, done.stderr, home)
+    try:
+        stdout, stderr = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        # SIGABRT makes the interpreter say where each thread is (PYTHONFAULTHANDLER): what it hangs on.
+        process.send_signal(signal.SIGABRT)
+        stdout, stderr = process.communicate()
+        stderr += f"\nnot done after {limit:g} s\n"
+    return Outcome(process.returncode, stdout, stderr, home)
 
 
 def environment(api: str, home: Path) -> dict[str, str]:
@@ -45,5 +52,6 @@ def environment(api: str, home: Path) -> dict[str, str]:
         "PREFECT_HOME": str(home),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+        "PYTHONFAULTHANDLER": "1",
         "PYTHONWARNINGS": "ignore",
     }
