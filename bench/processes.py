@@ -26,6 +26,12 @@ def cpu_seconds(root: int) -> float:
     return sum(sum(int(value) for value in stat[11:15]) for stat in stats if stat) * TICK
 
 
+def thread_seconds(pid: int) -> dict[int, tuple[float, float]]:
+    """User and system time of each living thread of one process, by thread id."""
+    stats = {int(thread): _stat(f"{pid}/task/{thread}") for thread in os.listdir(f"/proc/{pid}/task")}
+    return {thread: (int(stat[11]) * TICK, int(stat[12]) * TICK) for thread, stat in stats.items() if stat}
+
+
 def resident_bytes(root: int) -> int:
     """Resident memory of the tree; pages shared between its processes count once per process."""
     return sum(_resident(pid) for pid in tree(root))
@@ -39,10 +45,10 @@ def _resident(pid: int) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
-def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat after the command name, which may contain spaces itself."""
+def _stat(path: int | str) -> list[str]:
+    """The fields of a stat file below /proc after the command name, which may contain spaces itself."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text()
+        text = Path(f"/proc/{path}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return []
     return text[text.rindex(")") + 2 :].split()
