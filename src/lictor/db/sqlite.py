@@ -157,8 +157,8 @@ class SqliteDatabase(Database):
     def _connect(self) -> apsw.Connection:
         try:
             connection = apsw.Connection(self.path, statementcachesize=STATEMENTS_KEPT)
-            # Plans must not depend on bound values: without this a statement is compiled anew whenever its parameters change
-            # and a partial index is near, which for the read of a run costs twenty times its execution.
+            # Plans must not depend on bound values: without this a statement is compiled anew whenever its parameters
+            # change and a partial index is near, which for the read of a run costs twenty times its execution.
             connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
             connection.convert_binding = _bind
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
@@ -172,9 +172,10 @@ class SqliteDatabase(Database):
         return connection
 
     def _write_loop(self, connection: apsw.Connection) -> None:
-        while (batch := self._take()) is not None:
+        while (first := self._writes.get()) is not None:
+            batch: list[Job] = []
             try:
-                _run_batch(connection, batch)
+                _run_batch(connection, self._waiting(first), batch)
             except BaseException as error:  # whatever it is: nobody may wait for ever, and the thread goes on
                 for job in batch:
                     job.fail(_translate(error))
@@ -184,21 +185,18 @@ class SqliteDatabase(Database):
                 connection.pragma("wal_checkpoint", "passive")
             connection.close()
 
-    def _take(self) -> list[Job] | None:
-        first = self._writes.get()
-        if first is None:
-            return None
-        batch = [first]
-        while len(batch) < BATCH:
+    def _waiting(self, first: Job) -> Iterator[Job]:
+        """The first job and those that wait when it is done, and so on: what comes while others run joins them."""
+        yield first
+        for _ in range(BATCH - 1):
             try:
                 job = self._writes.get_nowait()
             except Empty:
-                break
+                return
             if job is None:
                 self._writes.put(None)  # close() after what is queued
-                break
-            batch.append(job)
-        return batch
+                return
+            yield job
 
     def _read_loop(self, connection: apsw.Connection) -> None:
         connection.pragma("query_only", 1)
@@ -299,13 +297,14 @@ def _use_wal(connection: apsw.Connection) -> None:
             time.sleep(0.01)
 
 
-def _run_batch(connection: apsw.Connection, batch: list[Job]) -> None:
-    if connection.in_transaction:  # the rollback of the batch before failed, too
-        connection.execute("rollback")
-    connection.execute("begin immediate")
+def _run_batch(connection: apsw.Connection, jobs: Iterator[Job], batch: list[Job]) -> None:
+    """Run jobs in one transaction; `batch` lists those that were begun, also if this raises."""
     hooks: list[Hook] = []
     try:
-        for job in batch:
+        for job in jobs:
+            batch.append(job)
+            if len(batch) == 1:
+                _begin(connection)
             hooks += _run_write(connection, job)
         connection.execute("commit")
     except BaseException:
@@ -314,6 +313,12 @@ def _run_batch(connection: apsw.Connection, batch: list[Job]) -> None:
         raise
     for hook, args in hooks:
         _call(hook, args)
+
+
+def _begin(connection: apsw.Connection) -> None:
+    if connection.in_transaction:  # the rollback of the batch before failed, too
+        connection.execute("rollback")
+    connection.execute("begin immediate")
 
 
 def _run_write(connection: apsw.Connection, job: Job) -> list[Hook]:
