@@ -29,7 +29,7 @@ _MOST_PREPARED = 1000  # lists are asked for with any filters, so their statemen
 class Connection:
     """A connection that is always in pipeline mode: ``push`` sends, ``fetch`` sends and waits for everything sent."""
 
-    __slots__ = ("_connection", "_count", "_loaders", "_pending", "_pg", "_prepared", "_readable")
+    __slots__ = ("_connection", "_count", "_loaders", "_pending", "_pg", "_prepared", "_readable", "_ready")
 
     def __init__(self, conninfo: str, *, connect_timeout: int = 5) -> None:
         self._connection = psycopg.connect(conninfo, autocommit=True, connect_timeout=connect_timeout)
@@ -41,6 +41,8 @@ class Connection:
         self._pg.enter_pipeline_mode()
         self._readable = select.poll()
         self._readable.register(self._pg.socket, select.POLLIN)
+        self._ready = select.poll()
+        self._ready.register(self._pg.socket, select.POLLIN | select.POLLOUT)
 
     @property
     def broken(self) -> bool:
@@ -103,6 +105,7 @@ class Connection:
         """Wait for everything that was sent; returns the last result. Raises the first error."""
         pending, self._pending = self._pending, []
         self._pg.pipeline_sync()
+        self._flush()
         last: pq.abc.PGresult | None = None
         failed: pq.abc.PGresult | None = None
         for text in pending:
@@ -130,6 +133,12 @@ class Connection:
             self.sync()
         except psycopg.Error:
             self.close()
+
+    def _flush(self) -> None:
+        """Send what the socket did not take at once; meanwhile take in what the server says, or it would stop too."""
+        while self._pg.flush():
+            if any(event & select.POLLIN for _, event in self._ready.poll()):
+                self._pg.consume_input()
 
     def _result(self) -> pq.abc.PGresult:
         while (result := self._next()) is None:  # None ends the results of one command
