@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -35,7 +36,7 @@ def _unlike(recorded: list[dict[str, Any]], played: list[dict[str, Any]], known:
             if now["status"] >= 500:
                 yield f"{before['step']}\nthe reference answered {before['status']}, Lictor {now['status']}"
             continue
-        if _only(before, ANSWER) == _only(now, ANSWER):
+        if _text(before) == _text(now):
             continue
         used.update(listed)
         if not any(known[number].allows(now) for number in listed):
@@ -48,6 +49,11 @@ def _unlike(recorded: list[dict[str, Any]], played: list[dict[str, Any]], known:
 
 def _only(step: dict[str, Any], keys: Sequence[str]) -> dict[str, Any]:
     return {key: step[key] for key in keys if key in step}
+
+
+def _text(step: dict[str, Any]) -> str:
+    """As text, because 1, 1.0 and true are equal in Python and not on the wire."""
+    return json.dumps(_only(step, ANSWER), sort_keys=True)
 
 
 def _diff(recorded: dict[str, Any], played: dict[str, Any]) -> str:

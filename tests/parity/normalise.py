@@ -1,8 +1,8 @@
 """What differs between two servers by nature (ids, instants, durations, random names) becomes a token of its form.
 
-An id becomes the name under which the scenario saved it, or a number in order of appearance, so equal ids stay equal
-and different ones different. An instant that the scenario sent, or that lies far from now, is kept or named exactly;
-the time of the run itself becomes `<now>`, and `<now~+2h>` if it is that many whole hours off.
+An id becomes the name under which the scenario saved it, or the numbers of the step and of the id in it, so equal ids
+stay equal and different ones different. An instant that the scenario sent, or that lies far from now, is kept or named
+exactly; the time of the run itself becomes `<now>`, and `<now~+2h>` if it is that many whole hours off.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ DURATIONS = {
 }
 NEAR = 600.0
 HOUR = 3600.0
+LONG = 1e7  # since an instant far in the past that a scenario sent
 
 
 class Normaliser:
@@ -36,8 +37,13 @@ class Normaliser:
         self.unique = unique
         self.started = started
         self.base = base
-        self.ids: dict[str, str] = {}
+        self.ids: dict[str, str] = {"00000000-0000-0000-0000-000000000000": "<zero>"}
         self.instants: dict[datetime, str] = {}
+        self.step = self.numbered = 0
+
+    def next_step(self) -> None:
+        """Numbers begin anew, so that one step with another number of ids does not change all that follow."""
+        self.step += 1
         self.numbered = 0
 
     def name_id(self, value: Any, name: str) -> None:
@@ -86,7 +92,7 @@ class Normaliser:
         found = match.group().lower()
         if found not in self.ids:
             self.numbered += 1
-            self.ids[found] = f"<id:{self.numbered}>"
+            self.ids[found] = f"<id:{self.step}.{self.numbered}>"
         name = self.ids[found]
         return name if match.group() == found else f"{name[:-1]} UPPER>"
 
@@ -128,6 +134,8 @@ def _duration(seconds: float) -> Any:
         return seconds
     if 0 < seconds < NEAR:
         return "<seconds>"
+    if seconds > LONG:
+        return "<long>"
     hours = round(seconds / HOUR)
     return f"<~{hours}h>" if hours and abs(seconds - hours * HOUR) < NEAR else seconds
 

@@ -110,7 +110,7 @@ class Session:
     """Plays one scenario; `steps` are its normalised requests and answers."""
 
     client: httpx.Client
-    unique: str = field(default_factory=lambda: f"u{uuid.uuid4().hex[:10]}")
+    unique: str = field(default_factory=lambda: f"u{uuid.uuid4().int % 10**12:012d}")
     steps: list[dict[str, Any]] = field(default_factory=list)
     saved: dict[str, Any] = field(default_factory=dict)
 
@@ -157,6 +157,7 @@ class Session:
         answer = self.request(method, path, body, raw=raw, headers=headers)
         if save is not None:
             self._save(save, answer.body)
+        self.masks.next_step()
         step: dict[str, Any] = {"step": f"{len(self.steps) + 1:02d} {method} {path}"}
         if body is not MISSING:
             step["sent"] = body

@@ -7,7 +7,7 @@ import pytest
 from . import differences, matrix, recording
 from .conftest import Connect
 from .differences import Difference
-from .test_replay import DATABASES, built
+from .test_replay import built
 
 INITIALS = [
     (group, initial)
@@ -18,19 +18,18 @@ INITIALS = [
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("group", "initial"), INITIALS, ids=[f"{group.name}-{initial}" for group, initial in INITIALS])
-@pytest.mark.parametrize("database", DATABASES)
-def test_matrix(database: str, group: matrix.MatrixGroup, initial: str, connect: Connect) -> None:
-    client = connect(database, group.env)
+def test_matrix(dialect: str, group: matrix.MatrixGroup, initial: str, connect: Connect) -> None:
+    client = connect(dialect, group.env)
     if group.needs and not built(client, group.needs):
         pytest.skip(f"{group.needs} is not built")
     recorded = recording.read(group.name)
-    known = differences.of(f"{group.name}/{initial}", database)
+    known = differences.of(f"{group.name}/{initial}", dialect)
     unlike = []
     for case in group.cases:
         if case.initial == initial:
             unlike += _unlike(case.name, recorded[case.name], matrix.answer(client, case), known)
     if unlike:
-        pytest.fail(f"{len(unlike)} transitions on {database}\n" + "\n".join(unlike[:60]), pytrace=False)
+        pytest.fail(f"{len(unlike)} transitions on {dialect}\n" + "\n".join(unlike[:60]), pytrace=False)
 
 
 def test_every_case_is_recorded() -> None:

@@ -63,7 +63,7 @@ def later(seconds: int) -> dict[str, Any]:
 
 def bad_bodies(s: Session, method: str, path: str) -> None:
     """Bodies that no route takes."""
-    for raw in (b"", b"{", b"[]", b"null", b'"text"', b"1", b"true", b"{'a': 1}", b'{"a": 1,}', b"\xff\xfe{}"):
+    for raw in (b"", b"{", b"[]", b"null", b'"text"', b"1", b"true", b"{'a': 1}", b'{"a": 1,}', b'{"a": "\xff"}'):
         s.send(method, path, raw=raw, headers=JSON)
     s.send(method, path, raw=b"{}", headers=PLAIN)
     s.send(method, path)

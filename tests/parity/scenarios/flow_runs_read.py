@@ -83,7 +83,7 @@ def inputs_badly(s: Session) -> None:
 def history(s: Session) -> None:
     flow(s)
     for number, time in enumerate(
-        ("2020-01-01T00:00:00Z", "2020-01-01T00:59:59.999999Z", "2020-01-01T01:00:00Z", "2020-01-01T02:30:00Z")
+        ("2020-01-01T00:00:00Z", "2020-01-01T00:59:58Z", "2020-01-01T01:00:00Z", "2020-01-01T02:30:00Z")
     ):
         state = {"type": "SCHEDULED", "name": "Late" if number % 2 else None, "state_details": {"scheduled_time": time}}
         run(s, save=f"r{number}", state={key: value for key, value in state.items() if value is not None})

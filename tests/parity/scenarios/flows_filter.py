@@ -17,7 +17,7 @@ def ask(s: Session, *filters: dict[str, Any]) -> None:
 
 def three(s: Session) -> None:
     flow(s, "a", "$uniq-a", tags=["x", "y"])
-    flow(s, "b", "$uniq-b", tags=["x"])
+    flow(s, "b", "$uniq-b", tags=["x", "$uniq"])
     flow(s, "c", "$uniq-c_")
 
 
@@ -84,7 +84,7 @@ def operators(s: Session) -> None:
     three(s)
     own = {"any_": ["{a.id}", "{b.id}", "{c.id}"]}
     for one in (
-        {"operator": "or_", "name": {"any_": ["$uniq-a"]}, "tags": {"is_null_": True}},
+        {"operator": "or_", "name": {"any_": ["$uniq-a"]}, "tags": {"all_": ["$uniq"]}},
         {"operator": "and_", "name": {"any_": ["$uniq-a"]}, "tags": {"is_null_": True}},
         {"operator": "or_", "id": own, "tags": {"all_": ["nothing"]}},
         {"deployment": {"is_null_": True}, "id": own},

@@ -77,7 +77,12 @@ def runs(s: Session) -> None:
         {"task_run_id": {"is_null_": False}},
         {"task_run_id": {"any_": ["$id:task_run"], "is_null_": True}},
         {"task_run_id": {}},
-        {"operator": "or_", "level": {"ge_": 50}, "task_run_id": {"any_": ["$id:task_run"]}, "flow_run_id": None},
+        {
+            "operator": "or_",
+            "timestamp": {"before_": "1999-01-01T00:00:00Z"},
+            "task_run_id": {"any_": ["$id:task_run"]},
+            "flow_run_id": None,
+        },
     )
 
 

@@ -28,11 +28,7 @@ def by_name(s: Session) -> None:
 def by_type(s: Session) -> None:
     run(s, "a", state={"type": "CRASHED", "name": "$uniq"})
     found = s.request("GET", "/observed-states?query=crash").body
-    own = (
-        [one for one in found if one["name"] == s.unique]
-        if isinstance(found, list) and found and "name" in found[0]
-        else found
-    )
+    own = [one for one in found if one["state_name"] == s.unique]
     s.steps.append(
         {"step": f"{len(s.steps) + 1:02d} GET /observed-states?query=crash", "status": 200, "body": s.masks.body(own)}
     )
@@ -48,8 +44,8 @@ def badly(s: Session) -> None:
         "limit=",
         "order_by=X",
         "order_by=",
-        "query=" + "x" * 101,
-        "query=" + "x" * 100,
+        "query=" + "q" * 101,
+        "query=" + "q" * 100,
         "query=nothing-like-it",
         "query=nothing-like-it&unknown=1",
         "query=nothing-like-it&limit=200",

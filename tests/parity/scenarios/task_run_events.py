@@ -152,7 +152,9 @@ def equal_times(s: Session) -> None:
     s.post("/events", [event(s, "RUNNING", 1)])
     s.poll("/task_runs/$id:task", reaches("Running"))
     s.post("/events", [event(s, "COMPLETED", 1)])
-    s.poll("/task_run_states/?task_run_id=$id:task", lambda answer: len(answer.body or []) >= 2)
+    s.post("/events", life(s, task="after"))
+    s.poll("/task_runs/$id:after", reaches("Completed"), only="status")
+    s.get("/task_run_states/?task_run_id=$id:task")
     s.get("/task_runs/$id:task")
 
 
@@ -225,21 +227,6 @@ def server_side_events_are_not_recorded(s: Session) -> None:
     read_all(s, 3)
     for task in ("server", "nobody", "named"):
         s.get(f"/task_runs/$id:{task}")
-
-
-@scenario
-def broken_payloads_are_dropped(s: Session) -> None:
-    run(s)
-    for number, broken in enumerate(({}, {"validated_state": {}}, {"validated_state": {"type": "X"}, "task_run": {}})):
-        one = event(s, "RUNNING", 1, task=f"broken{number}")
-        one["payload"] = broken
-        s.post("/events", [one])
-    one = event(s, "RUNNING", 1, task="named")
-    one["resource"]["prefect.resource.id"] = "prefect.task-run.not-an-id"
-    s.post("/events", [one])
-    s.post("/events", life(s))
-    read_all(s, 3)
-    s.get("/task_runs/$id:broken0")
 
 
 @scenario
@@ -335,3 +322,17 @@ def event_limits(s: Session) -> None:
         errors = answer.body["exception_detail"] if answer.status == 422 else None
         told = [{key: error[key] for key in ("type", "loc", "msg")} for error in errors] if errors else None
         s.steps.append({"step": f"{len(s.steps) + 1:02d} POST /events, {about}", "status": answer.status, "body": told})
+
+
+@scenario
+def broken_payloads_are_dropped(s: Session) -> None:
+    """Last of the group, because the reference tries them again for a while and holds up what comes after."""
+    run(s)
+    for number, broken in enumerate(({}, {"validated_state": {}}, {"validated_state": {"type": "X"}, "task_run": {}})):
+        one = event(s, "RUNNING", 1, task=f"broken{number}")
+        one["payload"] = broken
+        s.post("/events", [one])
+        s.get(f"/task_runs/$id:broken{number}")
+    one = event(s, "RUNNING", 1, task="named")
+    one["resource"]["prefect.resource.id"] = "prefect.task-run.not-an-id"
+    s.post("/events", [one])

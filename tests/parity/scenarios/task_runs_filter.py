@@ -112,7 +112,7 @@ def flow_runs_and_subflows(s: Session) -> None:
         {"subflow_runs": {"exists_": True}},
         {"subflow_runs": {"exists_": False}},
         {"subflow_runs": {}},
-        {"operator": "or_", "subflow_runs": {"exists_": True}, "id": {"any_": ["{plain.id}"]}},
+        {"operator": "or_", "tags": {"all_": ["$uniq"]}, "id": {"any_": ["{plain.id}"]}},
     ):
         s.post("/task_runs/filter", {"task_runs": {**own, **one}, "sort": "NAME_ASC"}, pick="name")
         s.post("/task_runs/count", {"task_runs": {**own, **one}})
