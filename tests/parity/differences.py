@@ -52,10 +52,6 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference("flow_runs_read/inputs_badly", "0[78] *", "the value of a flow run's input that is no text", status=422),
     Difference("flow_runs_read/graph_since", "?[016] *", "a `since` of a run's graph that is no instant", status=422),
     Difference("flow_runs_read/graph", "* GET *graph-v2", "an edge between two nodes of a graph", status=200),
-    Difference(
-        "flow_runs_verbs/bulk_set_state", "0[67] *", "`bulk_set_state`: `state_details.flow_run_id`", status=200
-    ),
-    Difference("flow_runs_read/history", "?7 POST *", "may fall on its other side", status=200),
 )
 
 
