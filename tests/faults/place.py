@@ -34,7 +34,7 @@ PROMISES = {
         where e.event like 'prefect.task-run.%' and s.id is null""",
     "every event is found by its resource": """
         select e.id, e.event from events e left join event_resources x
-        on x.event_id = e.id and x.resource_id = e.resource_id where x.event_id is null""",
+        on x.position = e.position and x.resource_id = e.resource_id where x.position is null""",
 }
 
 

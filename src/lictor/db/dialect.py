@@ -32,7 +32,7 @@ class Dialect:
     name: str
     fragments: dict[str, Fragment]
     parameter: Callable[[str, int], str]
-    list_fragments: frozenset[str] = field(default=frozenset({"in", "not_in", "has_all", "has_any"}))
+    list_fragments: frozenset[str] = field(default=frozenset({"in", "not_in", "has_all", "has_any", "each"}))
 
     def compile(self, text: str) -> Compiled:
         """Expand fragments and spell parameters. Raises KeyError for a fragment that does not exist."""
@@ -81,6 +81,7 @@ SQLITE = Dialect(
         "has_any": lambda column, name: (
             f"exists (select 1 from json_each({column}) h where h.value in (select value from json_each(:{name})))"
         ),
+        "each": lambda name: f"json_each(:{name}) each",
         "ts": _bare,
         "uuid": _bare,
         "text": _bare,
@@ -119,6 +120,7 @@ POSTGRES = Dialect(
         "not_in": lambda name, type_="text": f"<> all(cast(:{name} as {type_}[]))",
         "has_all": lambda column, name: f"{column} @> to_jsonb(cast(:{name} as text[]))",
         "has_any": lambda column, name: f"{column} ?| cast(:{name} as text[])",
+        "each": lambda name: f"unnest(cast(:{name} as text[])) each(value)",
         "ts": _cast("timestamptz"),
         "uuid": _cast("uuid"),
         "text": _cast("text"),

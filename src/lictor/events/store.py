@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from lictor.db import Tx, sql
-from lictor.events.types import RESOURCE_ID, RESOURCE_ROLE, Event
-from lictor.kit import clock, times
+from lictor.events.types import RESOURCE_ID, Event
+from lictor.kit import clock
 
 _json = msgspec.json.encode
 
@@ -22,13 +22,13 @@ INSERT = sql(
     on conflict (id) do nothing
     """,
 )
-# A resource may stand in one event twice in the same role; it is found as well by one row.
-INSERT_RESOURCE = sql(
-    "events.insert_resource",
+# A resource may stand in one event in several roles; it is found by one row.
+INSERT_RESOURCES = sql(
+    "events.insert_resources",
     None,
     """
-    insert into event_resources (resource_id, occurred, event_id, resource_role)
-    values (:resource_id, :occurred, :event_id, :resource_role)
+    insert into event_resources (resource_id, position)
+    select each.value, e.position from events e, {each:resource_ids} where e.id = :id
     on conflict do nothing
     """,
 )
@@ -37,9 +37,8 @@ KNOWN = sql("events.known", str, "select id from events where id {in:ids:uuid}")
 
 def emit(tx: Tx, event: Event) -> None:
     """Write one event of the server's own making: its id is new, so nothing is read first."""
-    occurred = times.text(event.occurred)
-    tx.put(INSERT, **_row(event, occurred, times.text(clock.now())))
-    tx.many(INSERT_RESOURCE, _resources(event, occurred))
+    tx.put(INSERT, **_row(event, clock.now()))
+    tx.put(INSERT_RESOURCES, id=event.id, resource_ids=_resource_ids(event))
 
 
 def emit_all(tx: Tx, events: list[Event]) -> None:
@@ -61,17 +60,14 @@ def insert(tx: Tx, events: list[Event], received: datetime) -> list[Event]:
 def _insert(tx: Tx, events: list[Event], received: datetime) -> None:
     if not events:
         return
-    at = times.text(received)
-    timed = [(event, times.text(event.occurred)) for event in events]
-    tx.many(INSERT, [_row(event, occurred, at) for event, occurred in timed])
-    tx.many(INSERT_RESOURCE, [row for event, occurred in timed for row in _resources(event, occurred)])
+    tx.many(INSERT, [_row(event, received) for event in events])
+    tx.many(INSERT_RESOURCES, [{"id": event.id, "resource_ids": _resource_ids(event)} for event in events])
 
 
-# Instants travel as text: one conversion serves an event and all of its resources, and both databases take it.
-def _row(event: Event, occurred: str, received: str) -> dict[str, Any]:
+def _row(event: Event, received: datetime) -> dict[str, Any]:
     return {
         "id": event.id,
-        "occurred": occurred,
+        "occurred": event.occurred,
         "received": received,
         "event": event.event,
         "resource_id": event.resource[RESOURCE_ID],
@@ -82,13 +78,5 @@ def _row(event: Event, occurred: str, received: str) -> dict[str, Any]:
     }
 
 
-def _resources(event: Event, occurred: str) -> list[dict[str, Any]]:
-    event_id = event.id
-    rows = [
-        (event.resource[RESOURCE_ID], ""),
-        *((labels[RESOURCE_ID], labels[RESOURCE_ROLE]) for labels in event.related),
-    ]
-    return [
-        {"resource_id": resource_id, "occurred": occurred, "event_id": event_id, "resource_role": role}
-        for resource_id, role in rows
-    ]
+def _resource_ids(event: Event) -> list[str]:
+    return [event.resource[RESOURCE_ID], *(labels[RESOURCE_ID] for labels in event.related)]

@@ -9,17 +9,17 @@ from msgspec import Raw
 
 from lictor.states.types import State, StateDetails, kept
 
-_DEFAULTS: list[tuple[str, Any]] = [(field.name, field.default) for field in msgspec.structs.fields(StateDetails)]
+# The same fields as StateDetails; only the encoding differs.
+_Kept = msgspec.defstruct(
+    "_Kept",
+    [(field.name, Any, field.default) for field in msgspec.structs.fields(StateDetails)],
+    omit_defaults=True,
+)
 
 
 def details_json(details: StateDetails) -> str:
     """The details as JSON text, without the fields that have their default."""
-    said = {}
-    for name, default in _DEFAULTS:
-        value = getattr(details, name)
-        if value is not default and value != default:
-            said[name] = value
-    return msgspec.json.encode(said).decode() if said else "{}"
+    return msgspec.json.encode(_Kept(*msgspec.structs.astuple(details))).decode()
 
 
 def state_params(state: State) -> dict[str, Any]:

@@ -245,14 +245,12 @@ create table events (
 create index ix_events__occurred on events (occurred, id);
 create index ix_events__event_occurred on events (event, occurred);
 
+-- Which events concern a resource, in whatever role; the roles are in the event.
 create table event_resources (
     resource_id text not null,
-    occurred {ts_type} not null,
-    event_id {uuid_type} not null,
-    resource_role text not null,
-    primary key (resource_id, occurred, event_id, resource_role)
+    position {int_type} not null,
+    primary key (resource_id, position)
 ) {clustered};
-create index ix_event_resources__occurred on event_resources (occurred);
 
 create table artifact (
     id {uuid_type} primary key,
