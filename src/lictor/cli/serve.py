@@ -46,14 +46,12 @@ def announcement(settings: Settings, sockets: list[socket.socket], place: str) -
     host, port = sockets[0].getsockname()[:2]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     base = f"http://{reachable}:{port}"
-    api = f"{base}{(settings.api.base_path or '').rstrip('/')}/api"
+    api = f"{base}/{(settings.api.base_path or 'api').strip('/')}"
     lines = [f"Lictor {__version__} listens on {host} port {port}", f"  data       {place}"]
     if settings.lictor.role == "services":
         return "\n".join([*lines, f"  health     {api}/health"])
     if settings.lictor.role == "api":
         lines.append("  services   not here: run `lictor services` beside it")
-    if settings.ui.enabled:
-        lines.append(f"  dashboard  {base}{settings.ui.serve_base}")
     return "\n".join([*lines, f"  API        {api}", "", f"  prefect config set PREFECT_API_URL={api}", ""])
 
 
