@@ -123,6 +123,7 @@ def _config(served: App, settings: Settings) -> uvicorn.Config:
         loop="uvloop" if sys.platform != "win32" else "asyncio",
         http="httptools",
         ws=ConfirmingProtocol,  # a pong is the receipt of an event, so it must not come before its commit
+        ws_per_message_deflate=False,  # frames are small and many: inflating one costs more than storing what is in it
         lifespan="on",
         log_config=None,
         access_log=False,
