@@ -107,21 +107,6 @@ GET /deployments/{id:uuid}/work_queue_check work_queue_check_for_deployment 200 
 POST /events/count-by/{countable} count_account_events 200 R
 POST /events/filter read_events 200 O
 GET /events/filter/next read_account_events_page 200 - ?page-token!
-DELETE /flow_runs/{id:uuid} delete_flow_run 204 -
-GET /flow_runs/{id:uuid} read_flow_run 200 -
-PATCH /flow_runs/{id:uuid} update_flow_run 204 R
-POST /flow_runs/{id:uuid}/input create_flow_run_input 201 R
-POST /flow_runs/{id:uuid}/input/filter filter_flow_run_input 200 R
-DELETE /flow_runs/{id:uuid}/input/{key} delete_flow_run_input 204 -
-GET /flow_runs/{id:uuid}/input/{key} read_flow_run_input 200 -
-PATCH /flow_runs/{id:uuid}/labels update_flow_run_labels 204 R
-POST /flow_runs/{id:uuid}/resume resume_flow_run 200 O
-POST /flow_runs/{id:uuid}/set_state set_flow_run_state 200 R
-GET /task_run_states/{id:uuid} read_task_run_state 200 -
-DELETE /task_runs/{id:uuid} delete_task_run 204 -
-GET /task_runs/{id:uuid} read_task_run 200 -
-PATCH /task_runs/{id:uuid} update_task_run 204 R
-POST /task_runs/{id:uuid}/set_state set_task_run_state 200 R
 POST /task_workers/filter read_task_workers 200 O
 POST /templates/validate validate_template 200 O
 POST /ui/flow_runs/count-task-runs count_task_runs_by_flow_run 200 R
