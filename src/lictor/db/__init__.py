@@ -5,10 +5,11 @@ A concept declares statements with ``sql(name, into, text)`` and writes plain fu
 (see ``dialect``).
 """
 
+from lictor.db.changes import update_row
 from lictor.db.open import open_database
 from lictor.db.rows import Joined
 from lictor.db.statement import STATEMENTS, Statement, sql
 from lictor.db.tx import Database, LostRace, Tx
 from lictor.db.where import Where
 
-__all__ = ["STATEMENTS", "Database", "Joined", "LostRace", "Statement", "Tx", "Where", "open_database", "sql"]
+__all__ = ["STATEMENTS", "Database", "Joined", "LostRace", "Statement", "Tx", "Where", "open_database", "sql", "update_row"]

@@ -18,6 +18,7 @@ import psycopg
 from psycopg import pq
 
 from lictor.db.dialect import Compiled
+from lictor.kit import times
 
 Row = Sequence[Any]
 
@@ -209,7 +210,7 @@ def _dump(value: Any, is_list: bool) -> bytes | None:
     if is_list:
         return _array(value)
     if kind is datetime:
-        return value.isoformat().encode()  # type: ignore[no-any-return]
+        return times.text(value).encode()
     if kind is bool:
         return b"t" if value else b"f"
     if kind is int or kind is float:

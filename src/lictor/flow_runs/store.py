@@ -5,17 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Struct
 
-from lictor.db import Joined, LostRace, Tx, sql
-from lictor.db.statement import composed
+from lictor.db import Joined, LostRace, Tx, sql, update_row
 from lictor.flow_runs.announcing import Surroundings
 from lictor.flow_runs.tracking import FlowRunSnapshot
 from lictor.flow_runs.types import SELECT, FlowRunResponse
 from lictor.kit.errors import NotFound, ObjectNotFound
 from lictor.states.storing import STATE_COLUMNS, state_params
-from lictor.states.types import State
+from lictor.states.types import State, StateDetails
 
 NOT_FOUND = "Flow run not found"
 
@@ -26,6 +24,13 @@ class Subject(Struct):
     run: Annotated[FlowRunSnapshot, Joined]
     state: Annotated[State | None, Joined]
     around: Annotated[Surroundings, Joined]
+
+
+class Holder(Struct):
+    """A run that holds a slot of its deployment, if that has a limit."""
+
+    deployment_id: str
+    state_details: StateDetails
 
 
 _SNAPSHOT = """
@@ -82,6 +87,14 @@ INSERT = sql(
     on conflict (flow_id, idempotency_key) where idempotency_key is not null do nothing
     """,
 )
+HOLDERS = sql(
+    "flow_runs.holders",
+    Holder,
+    """
+    select r.deployment_id, s.state_details from flow_run r join flow_run_state s on s.id = r.state_id
+    where r.id {in:ids:uuid} and r.deployment_id is not null and r.state_type in ('PENDING', 'RUNNING', 'CANCELLING')
+    """,
+)
 ORPHAN = sql(
     "flow_runs.orphan",
     None,
@@ -121,16 +134,14 @@ def enter(tx: Tx, run_id: str, seen: str | None, state: State | None, changes: d
         changes = {**changes, "state_id": state.id}
     elif not changes:
         return
-    if not update(tx, run_id, changes, now, "state_id is not distinct from {uuid:seen}", seen=seen):
+    guard = "state_id is not distinct from {uuid:seen}"
+    if not update_row(tx, "flow_run", run_id, changes, now, guard, seen=seen):
         raise LostRace
 
 
-def update(tx: Tx, run_id: str, changes: dict[str, Any], now: datetime, guard: str = "true", **params: Any) -> bool:
-    """Set columns of a run; False if there is no such run or the guard does not hold."""
-    values = {name: _column(value) for name, value in changes.items()}
-    columns = "".join(f"{name} = :{name}, " for name in sorted(values))
-    text = f"update flow_run set {columns}updated = :now where id = :run_id and {guard}"
-    return tx.run(composed(None, text), run_id=run_id, now=now, **params, **values) == 1
+def update(tx: Tx, run_id: str, changes: dict[str, Any], now: datetime) -> bool:
+    """Set columns of a run; False if there is none."""
+    return update_row(tx, "flow_run", run_id, changes, now)
 
 
 def delete(tx: Tx, run_ids: list[str], now: datetime) -> list[str]:
@@ -144,7 +155,3 @@ def delete(tx: Tx, run_ids: list[str], now: datetime) -> list[str]:
 def merge_labels(tx: Tx, run_id: str, labels: dict[str, Any], now: datetime) -> None:
     found = tx.get(LABELS, ObjectNotFound(f"Flow run with id {run_id} not found"), id=run_id)
     tx.run(SET_LABELS, id=run_id, labels=found | labels, now=now)
-
-
-def _column(value: Any) -> Any:
-    return msgspec.json.encode(value).decode() if isinstance(value, (dict, list, Struct)) else value

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -77,6 +78,8 @@ def utc(instant: datetime) -> datetime:
         raise ValueError(f"out of range in UTC: {instant.isoformat()}") from None
 
 
+# One instant goes into several columns of a transaction, and writing it down is the dearest part of binding it.
+@lru_cache(maxsize=256)
 def text(instant: datetime) -> str:
     """`2024-01-22T15:30:45.123456Z`: UTC, always six digits, so that the order of texts is the order of instants."""
     return utc(instant).isoformat(timespec="microseconds")[:-6] + "Z"

@@ -26,6 +26,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from lictor.kit import clock
 from lictor.states.types import (
@@ -194,12 +195,13 @@ class Decision(Struct):
     details: ResponseDetails
     run: Any
     effects: list[Struct]
-    before: Any
+    before: tuple[Any, ...]
 
     def changes(self) -> dict[str, Any]:
         """The run's columns that differ from what they were, by name."""
-        run, before = self.run, self.before
-        return {name: value for name in run.__struct_fields__ if (value := getattr(run, name)) != getattr(before, name)}
+        run = self.run
+        columns = zip(run.__struct_fields__, astuple(run), self.before, strict=True)
+        return {name: value for name, value, before in columns if value is not before and value != before}
 
     def result(self) -> OrchestrationResult:
         return OrchestrationResult(self.state, self.status, self.details)
@@ -210,7 +212,7 @@ _DONE: Any = object()
 
 def decide(policy: Policy, transition: Transition[Any, Any]) -> Decision:
     """Take a transition through a policy. Whatever a rule or the facts raise passes through: nothing was decided."""
-    before = copy(transition.run)
+    before = astuple(transition.run)
     initial, intended = transition.initial, transition.intended
     leaving = None if initial is None else initial.type
     exits = _enter(transition, policy.rules_of[leaving, intended], intended)

@@ -7,8 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Struct
 
-from lictor.db import Joined, LostRace, Tx, sql
-from lictor.db.statement import composed
+from lictor.db import Joined, LostRace, Tx, sql, update_row
 from lictor.kit.errors import NotFound, ObjectNotFound
 from lictor.states.storing import STATE_COLUMNS, state_params
 from lictor.states.types import State
@@ -128,16 +127,14 @@ def enter(tx: Tx, run_id: str, seen: str | None, state: State | None, changes: d
         changes = {**changes, "state_id": state.id}
     elif not changes:
         return
-    if not update(tx, run_id, changes, now, "state_id is not distinct from {uuid:seen}", seen=seen):
+    guard = "state_id is not distinct from {uuid:seen}"
+    if not update_row(tx, "task_run", run_id, changes, now, guard, seen=seen):
         raise LostRace
 
 
 def update(tx: Tx, run_id: str, changes: dict[str, Any], now: datetime, guard: str = "true", **params: Any) -> bool:
-    """Set columns of a run; False if there is no such run or the guard does not hold."""
-    values = {name: as_json(value) if isinstance(value, Struct) else value for name, value in changes.items()}
-    columns = "".join(f"{name} = :{name}, " for name in sorted(values))
-    text = f"update task_run set {columns}updated = :now where id = :run_id and {guard}"
-    return tx.run(composed(None, text), run_id=run_id, now=now, **params, **values) == 1
+    """Set columns of a run; False if there is none or the guard does not hold."""
+    return update_row(tx, "task_run", run_id, changes, now, guard, **params)
 
 
 def delete(tx: Tx, run_id: str, now: datetime) -> None:
