@@ -57,13 +57,10 @@ class EventCreate(Struct):
     follows: UUID | None = None
 
     def __post_init__(self) -> None:
-        if not self.resource.get(RESOURCE_ID):
-            raise ValueError("Resources must include the prefect.resource.id label")
+        _require(self.resource, RESOURCE_ID, "resource", "Resources")
         for labels in self.related:
-            if not labels.get(RESOURCE_ID):
-                raise ValueError("Resources must include the prefect.resource.id label")
-            if not labels.get(RESOURCE_ROLE):
-                raise ValueError("Related Resources must include the prefect.resource.role label")
+            _require(labels, RESOURCE_ID, "related", "Resources")
+            _require(labels, RESOURCE_ROLE, "related", "Related Resources")
         if bytes(memoryview(self.payload)[:1]) != b"{":
             raise FieldError("payload", "Input should be a valid dictionary", type="dict_type")
 
@@ -77,6 +74,14 @@ class EventCreate(Struct):
             id=str(self.id),
             follows=None if self.follows is None else str(self.follows),
         )
+
+
+def _require(labels: Labels, label: str, field: str, whose: str) -> None:
+    if labels.get(label):
+        return
+    if label in labels:
+        raise FieldError(field, f"The {label} label must be non-empty")
+    raise FieldError(field, f"{whose} must include the {label} label")
 
 
 class Intake(Struct, frozen=True):
@@ -114,7 +119,7 @@ async def converse(socket: Socket, intake: Intake) -> None:
             inbox.put(await socket.receive())
     except Closed:
         pass
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, FieldError) as error:
         log.warning("an event that cannot be read ends the connection: %s", error)
         await inbox.empty()
         await socket.close(1011, "Invalid event")
@@ -140,7 +145,7 @@ class Inbox:
         self._changed = asyncio.Event()
 
     def put(self, frame: bytes) -> None:
-        """Take in a frame. Raises DecodeError for one that is no event; one that is too large is dropped."""
+        """Take in a frame; one too large is dropped. Raises DecodeError or FieldError for one that is no event."""
         self._waiting.append(Frame(self._read(frame), len(frame)))
         self._bytes += len(frame)
         if self._task is None or self._task.done():
@@ -231,11 +236,11 @@ def fits(event: EventCreate, size: int, limits: EventLimits) -> bool:
 
 
 def check(event: EventCreate, limits: EventLimits) -> None:
-    """Raises ValidationError for an event beyond the limits."""
+    """Raises FieldError for an event beyond the limits."""
     if len(event.event) > limits.name_length:
-        raise msgspec.ValidationError(f"Event name must be at most {limits.name_length} characters")
+        raise FieldError("event", f"Event name must be at most {limits.name_length} characters")
     if len(event.related) > limits.related:
-        raise msgspec.ValidationError(f"The maximum number of related resources is {limits.related}")
-    for labels in (event.resource, *event.related):
+        raise FieldError("related", f"The maximum number of related resources is {limits.related}")
+    for field, labels in (("resource", event.resource), *(("related", labels) for labels in event.related)):
         if len(labels) > limits.labels:
-            raise msgspec.ValidationError(f"The maximum number of labels per resource is {limits.labels}")
+            raise FieldError(field, f"The maximum number of labels per resource is {limits.labels}")
