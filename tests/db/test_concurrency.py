@@ -200,10 +200,9 @@ def test_a_commit_that_fails_fails_everybody_in_it(tmp_path: Path) -> None:
         await asyncio.to_thread(started.wait, 10)
         jobs = [database.write(put, "a"), database.write(lambda tx: tx.run(statement("insert into part values ('x')")))]
         go_on.set()
-        await holding
-        return await asyncio.gather(*jobs, return_exceptions=True)
+        return await asyncio.gather(holding, *jobs, return_exceptions=True)
 
-    assert [type(result) for result in asyncio.run(main())] == [Conflict, Conflict]
+    assert [type(result) for result in asyncio.run(main())] == [Conflict, Conflict, Conflict]
     database.write_now(put, "b")
     assert names(database) == ["b"]
     database.close()
