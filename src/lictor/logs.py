@@ -8,7 +8,8 @@ import time
 from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from enum import StrEnum
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
@@ -62,7 +63,7 @@ class LevelRange(Leaf):
 class TextSearch(Leaf):
     """Words in the message or the logger's name (see `kit.text_search`)."""
 
-    query: Annotated[str, Meta(max_length=200)] = ""
+    query: Annotated[str, Meta(max_length=200)]
 
     def conditions(self, at: on) -> list[Condition]:
         search = text_search.parse(self.query)
@@ -84,10 +85,15 @@ class LogFilter(Filter):
     text: Annotated[TextSearch | None, on("lower(l.message || ' ' || l.name)")] = None
 
 
+class LogSort(StrEnum):
+    TIMESTAMP_ASC = "TIMESTAMP_ASC"
+    TIMESTAMP_DESC = "TIMESTAMP_DESC"
+
+
 class LogSlice(Embedded):
     offset: Offset = 0
     logs: LogFilter | None = None
-    sort: Literal["TIMESTAMP_ASC", "TIMESTAMP_DESC"] = "TIMESTAMP_ASC"
+    sort: LogSort = LogSort.TIMESTAMP_ASC
     limit: Limit = DEFAULT_LIMIT
 
 
@@ -100,7 +106,10 @@ class LogStream(Struct, frozen=True):
 
 
 # Logs of one moment are shown in the order in which they were written.
-ORDERS = {"TIMESTAMP_ASC": "l.timestamp, l.position", "TIMESTAMP_DESC": "l.timestamp desc, l.position desc"}
+ORDERS = {
+    LogSort.TIMESTAMP_ASC: "l.timestamp, l.position",
+    LogSort.TIMESTAMP_DESC: "l.timestamp desc, l.position desc",
+}
 
 _COLUMNS = "l.id, l.created, l.created, l.name, l.level, l.message, l.timestamp, l.flow_run_id, l.task_run_id"
 

@@ -54,6 +54,10 @@ class Unprocessable(LictorError):
     """Unprocessable"""
 
 
+class OutOfRange(Unprocessable, ValueError):
+    """A value that can be written down but not stored"""
+
+
 class Invalid(LictorError):
     """Input that does not have the declared shape: `errors` are pydantic-like dicts, `body` is what came."""
 

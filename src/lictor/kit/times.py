@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 
+from lictor.kit.errors import OutOfRange
+
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # Beyond this a number means milliseconds, as the reference's parser has it (2603-10-11 in seconds).
@@ -67,7 +69,7 @@ def _from_number(number: float) -> datetime:
 
 
 def utc(instant: datetime) -> datetime:
-    """The same instant in UTC. ValueError for a naive one and for one outside the years 1 to 9999."""
+    """The same instant in UTC. ValueError for a naive one, OutOfRange for one outside the years 1 to 9999."""
     if instant.tzinfo is UTC:
         return instant
     if instant.tzinfo is None:
@@ -75,7 +77,7 @@ def utc(instant: datetime) -> datetime:
     try:
         return instant.astimezone(UTC)
     except OverflowError:
-        raise ValueError(f"out of range in UTC: {instant.isoformat()}") from None
+        raise OutOfRange(f"out of range in UTC: {instant.isoformat()}") from None
 
 
 # One instant goes into several columns of a transaction, and writing it down is the dearest part of binding it.

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Raw
 
 from lictor.db import Tx
-from lictor.kit import clock, ids, names
+from lictor.kit import clock, ids, names, times
 from lictor.kit.errors import Conflict
 from lictor.states import constructors
 from lictor.states.callers import SERVER
@@ -88,7 +88,7 @@ def _response(
         task_key=wanted.task_key,
         dynamic_key=wanted.dynamic_key,
         cache_key=wanted.cache_key,
-        cache_expiration=wanted.cache_expiration,
+        cache_expiration=None if wanted.cache_expiration is None else times.utc(wanted.cache_expiration),
         task_version=wanted.task_version,
         empirical_policy=run.empirical_policy,
         tags=wanted.tags,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from enum import StrEnum
+from typing import Final
 
 from lictor.db import Tx, Where
 from lictor.filters import DeploymentFilter, FlowFilter, FlowRunFilter, TaskRunFilter, where_for
@@ -10,28 +11,29 @@ from lictor.filters.history import HistoryBody, Interval, run_history
 from lictor.task_runs.types import SELECT, TaskRun, TaskRunSummary, summary
 from lictor.web import DEFAULT_LIMIT, Embedded, Limit, Offset, Page, PageNumber, page_offset, paginate
 
-Sort = Literal[
-    "ID_DESC",
-    "EXPECTED_START_TIME_ASC",
-    "EXPECTED_START_TIME_DESC",
-    "NAME_ASC",
-    "NAME_DESC",
-    "NEXT_SCHEDULED_START_TIME_ASC",
-    "END_TIME_DESC",
-    "DURATION_DESC",
-    "DURATION_ASC",
-]
 
-ORDERS: Final[dict[Sort, str]] = {
-    "ID_DESC": "t.id desc",
-    "EXPECTED_START_TIME_ASC": "t.expected_start_time, t.id",
-    "EXPECTED_START_TIME_DESC": "t.expected_start_time desc, t.id desc",
-    "NAME_ASC": "t.name, t.id",
-    "NAME_DESC": "t.name desc, t.id desc",
-    "NEXT_SCHEDULED_START_TIME_ASC": "t.next_scheduled_start_time, t.id",
-    "END_TIME_DESC": "t.end_time desc, t.id desc",
-    "DURATION_DESC": "t.total_run_time desc, t.expected_start_time desc, t.id desc",
-    "DURATION_ASC": "t.total_run_time, t.expected_start_time desc, t.id desc",
+class TaskRunSort(StrEnum):
+    ID_DESC = "ID_DESC"
+    EXPECTED_START_TIME_ASC = "EXPECTED_START_TIME_ASC"
+    EXPECTED_START_TIME_DESC = "EXPECTED_START_TIME_DESC"
+    NAME_ASC = "NAME_ASC"
+    NAME_DESC = "NAME_DESC"
+    NEXT_SCHEDULED_START_TIME_ASC = "NEXT_SCHEDULED_START_TIME_ASC"
+    END_TIME_DESC = "END_TIME_DESC"
+    DURATION_DESC = "DURATION_DESC"
+    DURATION_ASC = "DURATION_ASC"
+
+
+ORDERS: Final[dict[TaskRunSort, str]] = {
+    TaskRunSort.ID_DESC: "t.id desc",
+    TaskRunSort.EXPECTED_START_TIME_ASC: "t.expected_start_time, t.id",
+    TaskRunSort.EXPECTED_START_TIME_DESC: "t.expected_start_time desc, t.id desc",
+    TaskRunSort.NAME_ASC: "t.name, t.id",
+    TaskRunSort.NAME_DESC: "t.name desc, t.id desc",
+    TaskRunSort.NEXT_SCHEDULED_START_TIME_ASC: "t.next_scheduled_start_time, t.id",
+    TaskRunSort.END_TIME_DESC: "t.end_time desc, t.id desc",
+    TaskRunSort.DURATION_DESC: "t.total_run_time desc, t.expected_start_time desc, t.id desc",
+    TaskRunSort.DURATION_ASC: "t.total_run_time, t.expected_start_time desc, t.id desc",
 }
 
 
@@ -48,13 +50,13 @@ class TaskRunQuery(Embedded):
 
 
 class TaskRunSlice(TaskRunQuery):
-    sort: Sort = "ID_DESC"
+    sort: TaskRunSort = TaskRunSort.ID_DESC
     offset: Offset = 0
     limit: Limit = DEFAULT_LIMIT
 
 
 class TaskRunPage(TaskRunQuery):
-    sort: Sort = "ID_DESC"
+    sort: TaskRunSort = TaskRunSort.ID_DESC
     page: PageNumber = 1
     limit: Limit = DEFAULT_LIMIT
 
@@ -89,7 +91,9 @@ def find_page(tx: Tx, wanted: TaskRunPage) -> Page[TaskRunSummary]:
     return paginate([summary(run) for run in runs], wanted.page, wanted.limit, count_where(tx, where))
 
 
-def page(tx: Tx, where: Where, sort: Sort = "ID_DESC", limit: int = 200, offset: int = 0) -> list[TaskRun]:
+def page(
+    tx: Tx, where: Where, sort: TaskRunSort = TaskRunSort.ID_DESC, limit: int = 200, offset: int = 0
+) -> list[TaskRun]:
     """Task runs that meet conditions on `t`, a slice of them."""
     return tx.page(TaskRun, SELECT, where, order=ORDERS[sort], limit=limit, offset=offset)
 

@@ -33,8 +33,14 @@ class TaskRunPolicy(Struct):
             self.retries = self.max_retries
         if not self.retry_delay and self.retry_delay_seconds:
             self.retry_delay = self.retry_delay_seconds
-        if isinstance(self.retry_delay, list) and len(self.retry_delay) > MAX_RETRY_DELAYS:
-            raise FieldError("retry_delay", f"Can not configure more than {MAX_RETRY_DELAYS} retry delays per task.")
+        if isinstance(self.retry_delay, list):
+            if len(self.retry_delay) > MAX_RETRY_DELAYS:
+                raise FieldError(
+                    "retry_delay", f"Can not configure more than {MAX_RETRY_DELAYS} retry delays per task."
+                )
+            # All whole or all floating, as the reference shows them.
+            if any(isinstance(delay, float) for delay in self.retry_delay):
+                self.retry_delay = [float(delay) for delay in self.retry_delay]
         if self.retry_jitter_factor is not None and self.retry_jitter_factor < 0:
             raise FieldError("retry_jitter_factor", "`retry_jitter_factor` must be >= 0.")
 

@@ -15,6 +15,7 @@ from lictor.kit import clock
 from lictor.states.storing import STATE_COLUMNS
 from lictor.states.types import State, StateCreate, StateType
 from lictor.task_runs.tracking import TaskRunPolicy
+from lictor.web.shapes import Instant
 
 CACHE_KEY_CHARACTERS = 2000
 
@@ -50,7 +51,7 @@ class TaskRunCreate(Struct, forbid_unknown_fields=True, kw_only=True):
     task_key: str
     dynamic_key: str
     cache_key: Annotated[str, Meta(max_length=CACHE_KEY_CHARACTERS)] | None = None
-    cache_expiration: datetime | None = None
+    cache_expiration: Instant | None = None
     task_version: str | None = None
     empirical_policy: TaskRunPolicy = msgspec.field(default_factory=TaskRunPolicy)
     tags: list[str] = []

@@ -158,7 +158,7 @@ class App:
         if request.path in PAGES:
             return self._page(request)
         path = request.path
-        other = path[:-1] if path.endswith("/") else path + "/"
+        other = path.rstrip("/") if path.endswith("/") else path + "/"
         found, _, methods = self.tree.find(other, request.method)
         if path != "/" and (found is not None or methods - {WEBSOCKET}):
             return _redirect(request, self.base + other)

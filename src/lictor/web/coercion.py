@@ -77,14 +77,18 @@ def _integral(value: float) -> int:
 
 
 def number(value: Any) -> float:
-    if isinstance(value, int | float):
-        return float(value)
-    if not isinstance(value, str):
+    if not isinstance(value, int | float | str):
         raise Bad("float_type", "Input should be a valid number")
     try:
-        return float(value)
+        found = float(value)
+    except OverflowError:
+        raise Bad("float_type", "Input should be a valid number") from None
     except ValueError:
         raise Bad("float_parsing", "Input should be a valid number, unable to parse string as a number") from None
+    if not math.isfinite(found):
+        # The reference takes it, and stores null.
+        raise Bad("finite_number", "Input should be a finite number")
+    return found
 
 
 def boolean(value: Any) -> bool:

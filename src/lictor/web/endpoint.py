@@ -39,6 +39,7 @@ class Parameter(NamedTuple):
     annotation: Any
     kind: shapes_of.Type | None
     default: Any
+    shown: bool = True
 
     @property
     def required(self) -> bool:
@@ -198,7 +199,8 @@ def declared(name: str, annotation: Any, default: Any, path_names: tuple[str, ..
             rest = [other for other in extras if other is not extra]
             bare = Annotated[(bare, *rest)] if rest else bare
             kind = None if bare in (str, str | None) else shapes_of.type_info(bare)
-            return Parameter(name, place, wire_name, bare, kind, default)
+            shown = not isinstance(extra, Header) or extra.shown
+            return Parameter(name, place, wire_name, bare, kind, default, shown)
     return None
 
 

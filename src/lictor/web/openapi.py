@@ -6,18 +6,16 @@ import re
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any, get_args, get_origin
 
-import msgspec
-
 from lictor.web.auth import UNVERSIONED
 from lictor.web.codec import encode
 from lictor.web.replies import Created, Reply, Streaming, Wire
 from lictor.web.routing import Route
+from lictor.web.schemas import REFERENCE, Schemas
 
 if TYPE_CHECKING:
     from lictor.web.asgi import WebSettings
     from lictor.web.endpoint import Endpoint, Parameter, Unbuilt
 
-REFERENCES = "#/components/schemas/{name}"
 VERSION_HEADER = {
     "name": "x-prefect-api-version",
     "in": "header",
@@ -30,7 +28,7 @@ JSON = "application/json"
 def document(endpoints: list[Endpoint | Unbuilt], settings: WebSettings) -> dict[str, Any]:
     """The document as plain values: every operation that is not hidden, with the schemas of what it takes and gives."""
     shown = [endpoint for endpoint in endpoints if not endpoint.route.hidden]
-    schemas = Schemas(shown)
+    schemas = Schemas(settings.default_limit)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in sorted(shown, key=lambda each: each.route.path):
         operation = _operation(endpoint, schemas)
@@ -48,26 +46,6 @@ def operation_id(route: Route) -> str:
     return re.sub(r"\W", "_", route.name + route.template) + "_" + route.method.lower()
 
 
-class Schemas:
-    """The schemas of all types in use, made in one go so that names are told apart."""
-
-    def __init__(self, endpoints: list[Endpoint | Unbuilt]) -> None:
-        kinds: list[Any] = []
-        for endpoint in endpoints:
-            kinds += types_of(endpoint)
-        schemas, self.components = msgspec.json.schema_components(kinds, schema_hook=_hook, ref_template=REFERENCES)
-        self._by_type = [(kind, schema) for kind, schema in zip(kinds, schemas, strict=True)]
-
-    def of(self, kind: Any) -> dict[str, Any]:
-        return next(schema for known, schema in self._by_type if known == kind)
-
-
-def types_of(endpoint: Endpoint | Unbuilt) -> list[Any]:
-    found = [parameter.annotation for parameter in endpoint.parameters]
-    found += [endpoint.body.annotation] if endpoint.body else []
-    return [*found, result(endpoint.returns)]
-
-
 def result(annotation: Any) -> Any:
     """The type on the wire of a function that returns `annotation`."""
     origin, arguments = get_origin(annotation), get_args(annotation)
@@ -78,13 +56,6 @@ def result(annotation: Any) -> Any:
     if annotation in (Created, Reply, Streaming) or annotation is None:
         return Any
     return annotation
-
-
-def _hook(kind: type) -> dict[str, Any]:
-    members = getattr(kind, "members", None)
-    if members is None:
-        return {}
-    return {"anyOf": [msgspec.json.schema(member, schema_hook=_hook) for member in members()]}
 
 
 def _operation(endpoint: Endpoint | Unbuilt, schemas: Schemas) -> dict[str, Any]:
@@ -112,7 +83,7 @@ def _parameters(endpoint: Endpoint | Unbuilt, schemas: Schemas) -> list[dict[str
         for name in route.names
     ]
     for parameter in named:
-        if parameter.place != "path":
+        if parameter.place != "path" and parameter.shown:
             schema = schemas.of(parameter.annotation)
             found.append(
                 {"name": parameter.wire, "in": parameter.place, "required": parameter.required, "schema": schema}
@@ -147,7 +118,7 @@ def _responses(endpoint: Endpoint | Unbuilt, schemas: Schemas) -> dict[str, Any]
         if status != 204:
             responses[str(status)]["content"] = {JSON: {"schema": schema}}
     if route.path not in UNVERSIONED:
-        error = {"schema": {"$ref": REFERENCES.format(name="RequestError")}}
+        error = {"schema": {"$ref": REFERENCE + "RequestError"}}
         responses["422"] = {"description": "Validation Error", "content": {JSON: error}}
     return responses
 

@@ -54,9 +54,13 @@ class Query(NamedTuple):
 
 
 class Header(NamedTuple):
-    """`Annotated[T, Header("prefect-csrf-token")]`: a request header; without a name, the parameter's with dashes."""
+    """`Annotated[T, Header("prefect-csrf-token")]`: a request header; without a name, the parameter's with dashes.
+
+    One that is not `shown` is left out of the OpenAPI document.
+    """
 
     name: str | None = None
+    shown: bool = True
 
 
 # What a `Limit` field holds between decoding and the check against the settings; never seen by an endpoint.

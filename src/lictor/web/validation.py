@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from msgspec import inspect
+from msgspec.structs import replace
 
 from lictor.kit.errors import BadRequest, FieldError, Invalid
 from lictor.web import coercion
@@ -37,9 +38,10 @@ def missing(loc: Loc, value: Any) -> Error:
 
 
 def parse(raw: bytes) -> Any:
-    """The JSON in `raw` as Python values; raises Invalid (`json_invalid`) or, for broken UTF-8, BadRequest."""
+    """The JSON in `raw`, in UTF-8, -16 or -32, as Python values; raises Invalid (`json_invalid`) or, for broken text,
+    BadRequest."""
     try:
-        document = raw.decode()
+        document = raw.decode(json.detect_encoding(raw), "surrogatepass")
     except UnicodeDecodeError:
         raise unreadable() from None
     try:
@@ -119,6 +121,9 @@ def _struct(walk: Walk, kind: inspect.StructType, value: Any, loc: Loc) -> Any:
         words = "Input should be a valid dictionary or object to extract fields from"
         return walk.fail("model_attributes_type", loc, words, value)
     values: dict[str, Any] = {}
+    if kind.tag_field is not None and value.get(kind.tag_field, kind.tag) != kind.tag:
+        bad = coercion.one_of("literal_error", [kind.tag])
+        values[kind.tag_field] = walk.fail(bad.type, (*loc, kind.tag_field), bad.msg, value[kind.tag_field], bad.ctx)
     for field in kind.fields:
         if field.encode_name in value:
             values[field.name] = walk.convert(field.type, value[field.encode_name], (*loc, field.encode_name))
@@ -213,30 +218,19 @@ def _ctx(noun: str, items: Any, **bound: int) -> dict[str, Any]:
 
 
 def _union(walk: Walk, kind: inspect.UnionType, value: Any, loc: Loc) -> Any:
-    members = [member for member in kind.types if not isinstance(member, inspect.NoneType)]
-    if value is None and len(members) < len(kind.types):
+    members = [each for member in kind.types if not isinstance(member, inspect.NoneType) for each in _apart(member)]
+    if value is None and any(isinstance(member, inspect.NoneType) for member in kind.types):
         return None
     if len(members) == 1:
         return walk.convert(members[0], value, loc)
-    tagged = [member for member in members if isinstance(member, inspect.StructType) and member.tag_field]
-    if isinstance(value, dict) and len(tagged) == len(members):
-        return _by_tag(walk, tagged, value, loc)
     return _first(walk, [(member, _label(member)) for member in members], value, loc)
 
 
-def _by_tag(walk: Walk, members: list[inspect.StructType], value: dict[str, Any], loc: Loc) -> Any:
-    field = members[0].tag_field
-    assert field is not None
-    if field not in value:
-        words = f"Unable to extract tag using discriminator '{field}'"
-        return walk.fail("union_tag_not_found", loc, words, value, {"discriminator": f"'{field}'"})
-    for member in members:
-        if member.tag == value[field]:
-            return walk.convert(member, value, (*loc, str(member.tag)))
-    tags = ", ".join(repr(member.tag) for member in members)
-    words = f"Input tag '{value[field]}' found using '{field}' does not match any of the expected tags: {tags}"
-    ctx = {"discriminator": f"'{field}'", "tag": str(value[field]), "expected_tags": tags}
-    return walk.fail("union_tag_invalid", loc, words, value, ctx)
+def _apart(member: inspect.Type) -> list[inspect.Type]:
+    """msgspec takes one list type in a union: `list[int | float]` stands for `list[int] | list[float]`."""
+    if isinstance(member, inspect.ListType) and isinstance(member.item_type, inspect.UnionType):
+        return [replace(member, item_type=item) for item in member.item_type.types]
+    return [member]
 
 
 def _first(walk: Walk, members: Iterable[tuple[inspect.Type, str]], value: Any, loc: Loc) -> Any:
