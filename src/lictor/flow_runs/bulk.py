@@ -6,9 +6,8 @@ from msgspec import Struct
 
 from lictor.db import Database, Tx
 from lictor.filters import FlowRunFilter, where_for
-from lictor.flow_runs import store, transitions
+from lictor.flow_runs import changes, transitions
 from lictor.flow_runs.transitions import Orchestration
-from lictor.kit import clock
 from lictor.kit.errors import LictorError
 from lictor.states.callers import Caller
 from lictor.states.types import AbortDetails, ResponseDetails, State, StateCreate, Status
@@ -37,9 +36,9 @@ def matching(tx: Tx, flow_runs: FlowRunFilter | None, limit: int) -> list[str]:
     return tx.page(str, "select r.id from flow_run r", where, order="r.id desc", limit=limit)
 
 
-def delete(tx: Tx, flow_runs: FlowRunFilter | None, limit: int) -> BulkDeleted:
+def delete(tx: Tx, orchestration: Orchestration, flow_runs: FlowRunFilter | None, limit: int) -> BulkDeleted:
     run_ids = matching(tx, flow_runs, limit)
-    gone = set(store.delete(tx, run_ids, clock.now()))
+    gone = set(changes.delete_all(tx, orchestration, run_ids))
     return BulkDeleted([run_id for run_id in run_ids if run_id in gone])
 
 

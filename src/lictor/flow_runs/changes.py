@@ -8,6 +8,7 @@ from msgspec import UNSET
 
 from lictor.db import Tx
 from lictor.flow_runs import store
+from lictor.flow_runs.transitions import Orchestration
 from lictor.flow_runs.types import FlowRunUpdate
 from lictor.kit import clock, names
 from lictor.kit.errors import BadRequest, NotFound
@@ -38,6 +39,14 @@ def check_job_variables(tx: Tx, run_id: str) -> None:
         raise BadRequest("A deployment for the flow run could not be found")
 
 
-def delete(tx: Tx, run_id: str) -> None:
-    if not store.delete(tx, [run_id], clock.now()):
+def delete(tx: Tx, orchestration: Orchestration, run_id: str) -> None:
+    if not delete_all(tx, orchestration, [run_id]):
         raise NotFound(store.NOT_FOUND)
+
+
+def delete_all(tx: Tx, orchestration: Orchestration, run_ids: list[str]) -> list[str]:
+    """Delete runs, which give back the slots that they hold; returns the ids of those that were there."""
+    facts = orchestration.limits(tx)
+    for holder in store.holders(tx, run_ids):
+        facts.give_back(holder.deployment_id, holder.state_details.deployment_concurrency_lease_id)
+    return store.delete(tx, run_ids, clock.now())

@@ -59,8 +59,8 @@ async def create_flow_run(
     db: Database,
     settings: Settings,
     orchestration: Orchestration,
-    automation_id: Annotated[UUID | None, Header("prefect-automation-id")] = None,
-    automation_name: Annotated[str | None, Header("prefect-automation-name")] = None,
+    automation_id: Annotated[UUID | None, Header("prefect-automation-id", shown=False)] = None,
+    automation_name: Annotated[str | None, Header("prefect-automation-name", shown=False)] = None,
 ) -> Created[FlowRunResponse]:
     check_size(body.parameters, settings.api.max_parameter_size, request)
     created_by = automation(automation_id, automation_name)
@@ -83,8 +83,8 @@ def read_flow_run(id: str, db: Database) -> Awaitable[FlowRunResponse]:
 
 
 @router.delete("/{id:uuid}", status=204)
-def delete_flow_run(id: str, db: Database) -> Awaitable[None]:
-    return db.write(changes.delete, id)
+def delete_flow_run(id: str, db: Database, orchestration: Orchestration) -> Awaitable[None]:
+    return db.write(changes.delete, orchestration, id)
 
 
 @router.patch("/{id:uuid}/labels", status=204)
@@ -111,8 +111,8 @@ async def resume_flow_run(
 
 
 @router.post("/bulk_delete")
-async def bulk_delete_flow_runs(body: BulkDelete, db: Database) -> BulkDeleted:
-    return await db.write(bulk.delete, body.flow_runs, body.limit)
+def bulk_delete_flow_runs(body: BulkDelete, db: Database, orchestration: Orchestration) -> Awaitable[BulkDeleted]:
+    return db.write(bulk.delete, orchestration, body.flow_runs, body.limit)
 
 
 @router.post("/bulk_set_state")

@@ -144,6 +144,10 @@ def update(tx: Tx, run_id: str, changes: dict[str, Any], now: datetime) -> bool:
     return update_row(tx, "flow_run", run_id, changes, now)
 
 
+def holders(tx: Tx, run_ids: list[str]) -> list[Holder]:
+    return tx.all(HOLDERS, ids=run_ids)
+
+
 def delete(tx: Tx, run_ids: list[str], now: datetime) -> list[str]:
     """Delete runs with their states, inputs and task runs; subflows stay, logs are left to the log sweeper."""
     tx.run(ORPHAN, ids=run_ids)
