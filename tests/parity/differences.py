@@ -52,6 +52,15 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference("flow_runs_read/inputs_badly", "0[78] *", "the value of a flow run's input that is no text", status=422),
     Difference("flow_runs_read/graph_since", "?[016] *", "a `since` of a run's graph that is no instant", status=422),
     Difference("flow_runs_read/graph", "* GET *graph-v2", "an edge between two nodes of a graph", status=200),
+    Difference("http/wrong_methods", "* *", "the `Allow` of a 405", status=405),
+    Difference("http/head_and_options", "* *", "the `Allow` of a 405", status=405),
+    Difference("root_admin/other_methods", "* *", "the `Allow` of a 405", status=405),
+    Difference("auth/wrong_credentials", "06 *", "`Authorization: basic", status=200),
+    Difference("http/list_body", "* POST /logs/", "the 422 for a body of logs that is no list", status=422),
+    Difference("logs/write_badly", "22 *", "the 422 for a body of logs that is no list", status=422),
+    Difference("task_runs/empirical_policies", "1[01] *", "a `retry_delay` that comes from `retry_delay_seconds`"),
+    Difference("task_run_events/equal_times", "08 *", "states of a task run with equal timestamps", status=200),
+    Difference("variables/values", "12 *", "a variable's value that is a whole number written with a fraction"),
 )
 
 

@@ -58,9 +58,9 @@ class EventCreate(Struct):
 
     def __post_init__(self) -> None:
         _require(self.resource, RESOURCE_ID, "resource", "Resources")
-        for labels in self.related:
-            _require(labels, RESOURCE_ID, "related", "Resources")
-            _require(labels, RESOURCE_ROLE, "related", "Related Resources")
+        for item, labels in enumerate(self.related):
+            _require(labels, RESOURCE_ID, "related", "Resources", item)
+            _require(labels, RESOURCE_ROLE, "related", "Related Resources", item)
         if bytes(memoryview(self.payload)[:1]) != b"{":
             raise FieldError("payload", "Input should be a valid dictionary", type="dict_type")
 
@@ -76,12 +76,12 @@ class EventCreate(Struct):
         )
 
 
-def _require(labels: Labels, label: str, field: str, whose: str) -> None:
+def _require(labels: Labels, label: str, field: str, whose: str, item: int | None = None) -> None:
     if labels.get(label):
         return
     if label in labels:
-        raise FieldError(field, f"The {label} label must be non-empty")
-    raise FieldError(field, f"{whose} must include the {label} label")
+        raise FieldError(field, f"The {label} label must be non-empty", item=item)
+    raise FieldError(field, f"{whose} must include the {label} label", item=item)
 
 
 class Intake(Struct, frozen=True):

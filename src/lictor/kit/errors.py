@@ -94,13 +94,20 @@ class HTTPError(LictorError):
 
 
 class FieldError(ValueError):
-    """Raised in a Struct's `__post_init__` to blame one field: a pydantic-like error of that field's location."""
+    """Raised in a Struct's `__post_init__` to blame one field, or an item of it: a pydantic-like error of that place."""
 
     def __init__(
-        self, field: str, message: str, *, type: str = "value_error", ctx: Mapping[str, Any] | None = None
+        self,
+        field: str,
+        message: str,
+        *,
+        item: int | None = None,
+        type: str = "value_error",
+        ctx: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.field = field
+        self.item = item
         self.message = message
         self.type = type
         self.ctx = ctx

@@ -107,8 +107,10 @@ class Walk:
         try:
             return kind.cls(**values)
         except FieldError as fault:
-            at = (*loc, fault.field)
+            at: Loc = (*loc, fault.field)
             given = value.get(fault.field) if isinstance(value, dict) else None
+            if fault.item is not None:
+                at, given = (*at, fault.item), given[fault.item] if isinstance(given, list) else given
             if fault.type == "value_error":
                 return self.fail("value_error", at, f"Value error, {fault.message}", given, {"error": {}})
             return self.fail(fault.type, at, fault.message, given, fault.ctx)
