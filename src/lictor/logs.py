@@ -20,7 +20,7 @@ from lictor.db.statement import composed
 from lictor.feed import Bell, Positions
 from lictor.filters.entities import Filter
 from lictor.filters.leaves import AnyId, Condition, IdOrNull, Leaf, Operator, Period, on
-from lictor.kit import clock, ids, text_search
+from lictor.kit import clock, ids, text_search, times
 from lictor.kit.errors import LictorError, Unavailable
 from lictor.loops import Service
 from lictor.web import DEFAULT_LIMIT, Closed, Embedded, Instant, Limit, Offset, Router, Socket
@@ -139,7 +139,7 @@ EXHUME = sql("logs.exhume", None, "delete from run_tombstone where run_id = :run
 
 def insert(tx: Tx, logs: list[LogCreate], bell: Bell) -> None:
     """Store logs. NUL characters, which PostgreSQL cannot hold, are left out on both databases."""
-    now = clock.now()
+    now = times.text(clock.now())
     tx.many(INSERT, [_row(log, now) for log in logs])
     tx.after_commit(bell.ring)
 
@@ -162,16 +162,17 @@ def sweep(tx: Tx, batch: int) -> int:
     return gone
 
 
-def _row(log: LogCreate, now: datetime) -> dict[str, Any]:
+def _row(log: LogCreate, now: str) -> dict[str, Any]:
+    # As text already: a value that SQLite does not know costs it as much as writing it does.
     return {
         "id": ids.new(),
         "created": now,
         "name": _without_nul(log.name),
         "level": log.level,
         "message": _without_nul(log.message),
-        "timestamp": log.timestamp,
-        "flow_run_id": log.flow_run_id,
-        "task_run_id": log.task_run_id,
+        "timestamp": times.text(log.timestamp),
+        "flow_run_id": None if log.flow_run_id is None else str(log.flow_run_id),
+        "task_run_id": None if log.task_run_id is None else str(log.task_run_id),
     }
 
 

@@ -114,8 +114,10 @@ def test_followers_are_told_of_what_is_new_in_the_same_transaction(db: Database)
 
 
 @contextmanager
-def socket(address: str) -> Iterator[ClientConnection]:
-    with connect(f"ws://{address}/events/in", subprotocols=["prefect"], ping_interval=None, close_timeout=5) as one:  # type: ignore[list-item]
+def socket(address: str, compression: str | None = "deflate") -> Iterator[ClientConnection]:
+    offered: Any = ["prefect"]
+    options: Any = {"ping_interval": None, "close_timeout": 5, "compression": compression}
+    with connect(f"ws://{address}/events/in", subprotocols=offered, **options) as one:
         one.send(json.dumps({"type": "auth", "token": None}))
         assert json.loads(one.recv(10)) == {"type": "auth_success"}
         yield one
@@ -323,7 +325,7 @@ def test_while_it_is_away_no_more_is_taken_in(tmp_path: Any) -> None:
         away(tx, events)
 
     event = an_event(payload={"x": "y" * 4000})
-    with served(db, follow) as address, socket(address) as one:
+    with served(db, follow) as address, socket(address, compression=None) as one:
         sender = threading.Thread(target=_flood, args=(one, event, 20_000), daemon=True)
         sender.start()
         until(lambda: len(taken) >= 4)

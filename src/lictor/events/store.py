@@ -9,7 +9,7 @@ import msgspec
 
 from lictor.db import Tx, sql
 from lictor.events.types import RESOURCE_ID, Event
-from lictor.kit import clock
+from lictor.kit import clock, times
 
 _json = msgspec.json.encode
 
@@ -37,7 +37,7 @@ KNOWN = sql("events.known", str, "select id from events where id {in:ids:uuid}")
 
 def emit(tx: Tx, event: Event) -> None:
     """Write one event of the server's own making: its id is new, so nothing is read first."""
-    tx.put(INSERT, **_row(event, clock.now()))
+    tx.put(INSERT, **_row(event, times.text(clock.now())))
     tx.put(INSERT_RESOURCES, id=event.id, resource_ids=_resource_ids(event))
 
 
@@ -60,14 +60,15 @@ def insert(tx: Tx, events: list[Event], received: datetime) -> list[Event]:
 def _insert(tx: Tx, events: list[Event], received: datetime) -> None:
     if not events:
         return
-    tx.many(INSERT, [_row(event, received) for event in events])
+    at = times.text(received)
+    tx.many(INSERT, [_row(event, at) for event in events])
     tx.many(INSERT_RESOURCES, [{"id": event.id, "resource_ids": _resource_ids(event)} for event in events])
 
 
-def _row(event: Event, received: datetime) -> dict[str, Any]:
+def _row(event: Event, received: str) -> dict[str, Any]:
     return {
         "id": event.id,
-        "occurred": event.occurred,
+        "occurred": times.text(event.occurred),
         "received": received,
         "event": event.event,
         "resource_id": event.resource[RESOURCE_ID],

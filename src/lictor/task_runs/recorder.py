@@ -23,7 +23,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from lictor import observed_states
 from lictor.db import Tx, sql
 from lictor.events.types import RESOURCE_ID, RESOURCE_ROLE, Event
-from lictor.kit import clock
+from lictor.kit import clock, times
 from lictor.states.storing import state_params
 from lictor.states.types import NULL, State, StateDetails, StateType, given
 from lictor.task_runs import store
@@ -38,6 +38,7 @@ TASK_RUN = "prefect.task-run."
 FLOW_RUN = "prefect.flow-run."
 ORCHESTRATION = "prefect.orchestration"
 
+_CANONICAL = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
@@ -217,7 +218,7 @@ def _write(tx: Tx, run: Recorded, now: datetime) -> None:
         "state_id": newest.id,
         "state_type": newest.type,
         "state_name": newest.name,
-        "state_timestamp": newest.timestamp,
+        "state_timestamp": times.text(newest.timestamp),
     }
     columns = run.columns | tracked
     if not _inserted(tx, run, columns, now) and not _updated(tx, run, columns, now):
@@ -229,12 +230,17 @@ def _write(tx: Tx, run: Recorded, now: datetime) -> None:
             _updated(tx, run, columns, now)
     for state in run.states:
         state.state_details.task_run_id = run.id
-    tx.many(store.INSERT_STATE, [{"task_run_id": run.id, **state_params(state)} for state in run.states])
+    tx.many(store.INSERT_STATE, [_state_row(run.id, state) for state in run.states])
+
+
+def _state_row(run_id: str, state: State) -> dict[str, Any]:
+    return {"task_run_id": run_id, **state_params(state), "timestamp": times.text(state.timestamp)}
 
 
 def _inserted(tx: Tx, run: Recorded, columns: dict[str, Any], now: datetime) -> bool:
+    at = times.text(now)
     row = {**_DEFAULTS, "name": "", **columns}
-    return tx.run(store.INSERT, id=run.id, created=now, updated=now, flow_run_id=run.flow_run_id, **row) == 1
+    return tx.run(store.INSERT, id=run.id, created=at, updated=at, flow_run_id=run.flow_run_id, **row) == 1
 
 
 def _updated(tx: Tx, run: Recorded, columns: dict[str, Any], now: datetime) -> bool:
@@ -245,4 +251,5 @@ def _updated(tx: Tx, run: Recorded, columns: dict[str, Any], now: datetime) -> b
 def _id_after(prefix: str, resource_id: str) -> str:
     if not resource_id.startswith(prefix):
         raise ValueError(f"{resource_id!r} does not start with {prefix!r}")
-    return str(UUID(resource_id.removeprefix(prefix)))
+    text = resource_id.removeprefix(prefix)
+    return text if _CANONICAL.fullmatch(text) else str(UUID(text))
