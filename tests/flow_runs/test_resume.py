@@ -46,11 +46,12 @@ def response(client: TestClient, run: str) -> Any:
     return answer.json if answer.status == 200 else None
 
 
-def test_a_run_goes_on_without_counting_anew(client: TestClient) -> None:
+def test_a_run_goes_on(client: TestClient) -> None:
+    """The reference marks the run as resuming only after it has counted it anew."""
     run = paused(client)
     assert resume(client, run)["state"]["type"] == "RUNNING"
     after = http.read(client, run)
-    assert (after["run_count"], after["empirical_policy"]["resuming"]) == (1, False)
+    assert (after["run_count"], after["empirical_policy"]["resuming"]) == (2, True)
     assert after["empirical_policy"]["pause_keys"] == ["k"]
 
 
