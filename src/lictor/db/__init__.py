@@ -12,4 +12,15 @@ from lictor.db.statement import STATEMENTS, Statement, sql
 from lictor.db.tx import Database, LostRace, Tx
 from lictor.db.where import Where
 
-__all__ = ["STATEMENTS", "Database", "Joined", "LostRace", "Statement", "Tx", "Where", "open_database", "sql", "update_row"]
+__all__ = [
+    "STATEMENTS",
+    "Database",
+    "Joined",
+    "LostRace",
+    "Statement",
+    "Tx",
+    "Where",
+    "open_database",
+    "sql",
+    "update_row",
+]
