@@ -8,6 +8,7 @@ from msgspec import UNSET
 
 from lictor.db import Tx
 from lictor.flow_runs import store
+from lictor.flow_runs.slot_rules import HOLDS_SLOT
 from lictor.flow_runs.transitions import Orchestration
 from lictor.flow_runs.types import FlowRunUpdate
 from lictor.kit import clock, names
@@ -47,6 +48,7 @@ def delete(tx: Tx, orchestration: Orchestration, run_id: str) -> None:
 def delete_all(tx: Tx, orchestration: Orchestration, run_ids: list[str]) -> list[str]:
     """Delete runs, which give back the slots that they hold; returns the ids of those that were there."""
     facts = orchestration.limits(tx)
-    for holder in store.holders(tx, run_ids):
-        facts.give_back(holder.deployment_id, holder.state_details.deployment_concurrency_lease_id)
+    for run in store.held(tx, run_ids):
+        if run.deployment_id and run.state_type in HOLDS_SLOT and run.state_details:
+            facts.give_back(run.deployment_id, run.state_details.deployment_concurrency_lease_id)
     return store.delete(tx, run_ids, clock.now())

@@ -13,7 +13,7 @@ from lictor.flow_runs.tracking import FlowRunSnapshot
 from lictor.flow_runs.types import SELECT, FlowRunResponse
 from lictor.kit.errors import NotFound, ObjectNotFound
 from lictor.states.storing import STATE_COLUMNS, state_params
-from lictor.states.types import State, StateDetails
+from lictor.states.types import State, StateDetails, StateType
 
 NOT_FOUND = "Flow run not found"
 
@@ -26,11 +26,12 @@ class Subject(Struct):
     around: Annotated[Surroundings, Joined]
 
 
-class Holder(Struct):
-    """A run that holds a slot of its deployment, if that has a limit."""
+class Held(Struct):
+    """What tells whether a run holds a slot of its deployment, if that has a limit."""
 
-    deployment_id: str
-    state_details: StateDetails
+    deployment_id: str | None
+    state_type: StateType | None
+    state_details: StateDetails | None
 
 
 _SNAPSHOT = """
@@ -87,12 +88,13 @@ INSERT = sql(
     on conflict (flow_id, idempotency_key) where idempotency_key is not null do nothing
     """,
 )
-HOLDERS = sql(
-    "flow_runs.holders",
-    Holder,
+# Which runs they are is all that is asked here: with more conditions a planner may take another index than that of ids.
+HELD = sql(
+    "flow_runs.held",
+    Held,
     """
-    select r.deployment_id, s.state_details from flow_run r join flow_run_state s on s.id = r.state_id
-    where r.id {in:ids:uuid} and r.deployment_id is not null and r.state_type in ('PENDING', 'RUNNING', 'CANCELLING')
+    select r.deployment_id, r.state_type, s.state_details from flow_run r
+    left join flow_run_state s on s.id = r.state_id where r.id {in:ids:uuid}
     """,
 )
 ORPHAN = sql(
@@ -144,8 +146,8 @@ def update(tx: Tx, run_id: str, changes: dict[str, Any], now: datetime) -> bool:
     return update_row(tx, "flow_run", run_id, changes, now)
 
 
-def holders(tx: Tx, run_ids: list[str]) -> list[Holder]:
-    return tx.all(HOLDERS, ids=run_ids)
+def held(tx: Tx, run_ids: list[str]) -> list[Held]:
+    return tx.all(HELD, ids=run_ids)
 
 
 def delete(tx: Tx, run_ids: list[str], now: datetime) -> list[str]:
