@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -22,5 +23,10 @@ SERVER = Caller()
 
 
 def caller_of(request: Request) -> Caller:
-    found = _CLIENT.match(request.header("user-agent") or "")
-    return Caller(request.api_version, found[1] if found else None)
+    return _caller(request.api_version, request.header("user-agent") or "")
+
+
+@lru_cache(maxsize=256)
+def _caller(api_version: str | None, user_agent: str) -> Caller:
+    found = _CLIENT.match(user_agent)
+    return Caller(api_version, found[1] if found else None)

@@ -44,9 +44,9 @@ class WebSettings(Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...] = ("*",)
     cors_methods: tuple[str, ...] = ("*",)
     cors_headers: tuple[str, ...] = ("*",)
-    # The reference compresses from 500 bytes on. What fits into one TCP segment gains nothing by it, and for a state
-    # change the compression would cost as much CPU as all the rest of the HTTP layer.
-    gzip_min_bytes: int = 1400
+    # The reference compresses from 500 bytes on. A few packets gain nothing by it, and for a single run it would cost
+    # as much CPU as all the rest of the HTTP layer.
+    gzip_min_bytes: int = 4096
     # Higher levels cost several times the CPU for a few percent on JSON of this size.
     gzip_level: int = 1
     socket_auth_seconds: float = 10.0
