@@ -56,6 +56,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference("http/head_and_options", "* *", "the `Allow` of a 405", status=405),
     Difference("root_admin/other_methods", "* *", "the `Allow` of a 405", status=405),
     Difference("auth/wrong_credentials", "06 *", "`Authorization: basic", status=200),
+    Difference("http/unusual_json", "08 *", "NUL characters in text", status=422, dialects=("postgres",)),
+    Difference("http/text_with_zero_bytes", "0[12] *", "NUL characters in text", status=422, dialects=("postgres",)),
     Difference("http/list_body", "* POST /logs/", "the 422 for a body of logs that is no list", status=422),
     Difference("logs/write_badly", "22 *", "the 422 for a body of logs that is no list", status=422),
     Difference("task_runs/empirical_policies", "1[01] *", "a `retry_delay` that comes from `retry_delay_seconds`"),

@@ -54,7 +54,7 @@ def graph_v2(
     return db.read(graph.get_graph, id, since, limits.max_nodes, limits.max_artifacts)
 
 
-@router.get("/{id:uuid}/logs/download", name="download_logs")
+@router.get("/{id:uuid}/logs/download", name="download_logs", media="text/csv")
 async def logs(id: str, db: Database) -> Streaming:
     name = await db.read(download.get_file_name, id)
     disposition = f"attachment; filename=\"flow-run-logs.csv\"; filename*=UTF-8''{name}"

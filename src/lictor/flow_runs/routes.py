@@ -133,7 +133,7 @@ def filter_flow_run_input(id: str, body: InputFilter, db: Database) -> Awaitable
     return db.read(inputs.page, id, body)
 
 
-@router.get("/{id:uuid}/input/{key}")
+@router.get("/{id:uuid}/input/{key}", media="text/plain")
 async def read_flow_run_input(id: str, key: str, db: Database) -> Reply:
     return Reply(await db.read(inputs.get, id, key), media_type="text/plain; charset=utf-8")
 

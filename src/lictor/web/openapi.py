@@ -116,10 +116,11 @@ def _responses(endpoint: Endpoint | Unbuilt, schemas: Schemas) -> dict[str, Any]
     for status in (route.status, *route.also):
         responses[str(status)] = {"description": "Successful Response"}
         if status != 204:
-            responses[str(status)]["content"] = {JSON: {"schema": schema}}
+            responses[str(status)]["content"] = {route.media: {"schema": schema}}
+    error = {JSON: {"schema": {"$ref": REFERENCE + "RequestError"}}}
     if route.path not in UNVERSIONED:
-        error = {"schema": {"$ref": REFERENCE + "RequestError"}}
-        responses["422"] = {"description": "Validation Error", "content": {JSON: error}}
+        responses["422"] = {"description": "Validation Error", "content": error}
+    responses["4XX"] = {"description": "Refused", "content": error}
     return responses
 
 

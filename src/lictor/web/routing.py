@@ -37,6 +37,7 @@ class Route(NamedTuple):
     hidden: bool = False
     body: str = ""
     parameters: tuple[Declared, ...] = ()
+    media: str = "application/json"
 
     @property
     def template(self) -> str:
@@ -88,12 +89,17 @@ class Router:
         also: tuple[int, ...] = (),
         name: str | None = None,
         hidden: bool = False,
+        media: str = "application/json",
     ) -> Callable[[F], F]:
-        """Declares the function below as an operation; `status` is its success code, `also` further ones."""
+        """Declares the function below as an operation; `status` is its success code, `also` further ones.
+
+        `media` is the type of what it answers, for the OpenAPI document.
+        """
 
         def declare(call: F) -> F:
+            told = name or call.__name__
             self.routes.append(
-                Route(method, self.prefix + path, name or call.__name__, call, status, also, self.tag, hidden)
+                Route(method, self.prefix + path, told, call, status, also, self.tag, hidden, media=media)
             )
             return call
 

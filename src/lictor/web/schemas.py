@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 from msgspec import NODEFAULT, inspect
@@ -46,11 +46,11 @@ class Schemas:
         return {"$ref": REFERENCE + name}
 
     def _free_name(self, cls: Any) -> str:
-        name = re.sub(r"\W+", "_", re.sub(r"[\w.]+\.", "", getattr(cls, "__name__", str(cls)))).strip("_")
+        written = str(cls) if get_args(cls) else cls.__name__
+        name = re.sub(r"\W+", "_", re.sub(r"[\w.]+\.", "", written)).strip("_")  # Page[lictor.flows.Flow]: Page_Flow
         if name not in self.components:
             return name
-        origin = getattr(cls, "__module__", "").removeprefix("lictor.").replace(".", "_")
-        return f"{origin}_{name}"
+        return f"{cls.__module__.removeprefix('lictor.').replace('.', '_')}_{name}"
 
     def _component(self, kind: StructType, name: str) -> Schema:
         embedded = isinstance(kind.cls, type) and issubclass(kind.cls, Embedded)
