@@ -1,9 +1,9 @@
 """SQLite: one writer thread that commits in groups, and reader threads on WAL snapshots.
 
-Every write body goes to one queue. The writer takes what is there, runs each body in a savepoint of one transaction,
-and commits once: sixteen clients that wait share one fsync, and nobody ever meets "database is locked" in this process.
-Other processes (``--workers N``, ``lictor database``) are met at ``begin immediate``, which waits its turn.
-A body that fails undoes its own savepoint only.
+Every write body goes to one queue. The writer takes what is there, runs it in one transaction and commits once: sixteen
+clients that wait share one fsync, and nobody ever meets "database is locked" in this process. A body that fails undoes
+only what it did itself. Other processes (``--workers N``, ``lictor database``) are met at ``begin immediate``, which
+waits its turn.
 """
 
 from __future__ import annotations
@@ -298,14 +298,16 @@ def _use_wal(connection: apsw.Connection) -> None:
 
 
 def _run_batch(connection: apsw.Connection, jobs: Iterator[Job], batch: list[Job]) -> None:
-    """Run jobs in one transaction; `batch` lists those that were begun, also if this raises."""
-    hooks: list[Hook] = []
+    """Run jobs in one transaction; `batch` lists those that were begun, also if this raises.
+
+    A savepoint costs as much as a small statement, and hardly any body fails after it has written something. So there
+    are none at first. When a body does fail so, everything is rolled back and runs again with a savepoint for each.
+    """
     try:
-        for job in jobs:
-            batch.append(job)
-            if len(batch) == 1:
-                _begin(connection)
-            hooks += _run_write(connection, job)
+        hooks = _run_bare(connection, jobs, batch)
+        if hooks is None:
+            _begin(connection)
+            hooks = [hook for job in batch for hook in _run_guarded(connection, job)]
         connection.execute("commit")
     except BaseException:
         if connection.in_transaction:
@@ -315,13 +317,36 @@ def _run_batch(connection: apsw.Connection, jobs: Iterator[Job], batch: list[Job
         _call(hook, args)
 
 
+def _run_bare(connection: apsw.Connection, jobs: Iterator[Job], batch: list[Job]) -> list[Hook] | None:
+    """Run jobs without savepoints; None if one failed and left something to undo. (No body changes the schema.)"""
+    hooks: list[Hook] = []
+    for job in jobs:
+        batch.append(job)
+        if len(batch) == 1:
+            _begin(connection)
+        tx = SqliteTx(connection)
+        before = connection.total_changes()
+        try:
+            job.result = job.body(tx, *job.args, **job.kwargs)
+        except BaseException as error:
+            if not connection.in_transaction:  # disk full and the like: SQLite has rolled back everything
+                raise
+            if isinstance(error, LostRace) or connection.total_changes() != before:
+                return None
+            job.fail(_translate(error))
+        else:
+            hooks += tx.hooks
+    return hooks
+
+
 def _begin(connection: apsw.Connection) -> None:
     if connection.in_transaction:  # the rollback of the batch before failed, too
         connection.execute("rollback")
     connection.execute("begin immediate")
 
 
-def _run_write(connection: apsw.Connection, job: Job) -> list[Hook]:
+def _run_guarded(connection: apsw.Connection, job: Job) -> list[Hook]:
+    job.error = None
     for attempt in range(1, TRIES + 1):
         connection.execute("savepoint body")
         tx = SqliteTx(connection)
