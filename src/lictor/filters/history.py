@@ -10,7 +10,7 @@ from msgspec import Struct
 from lictor.db import Tx, Where
 from lictor.filters import estimates
 from lictor.kit import clock, times
-from lictor.kit.errors import Unprocessable
+from lictor.kit.errors import OutOfRange, Unprocessable
 from lictor.states.types import StateType
 from lictor.web.shapes import Embedded, Instant
 
@@ -78,11 +78,16 @@ def run_history(tx: Tx, table: Table, wanted: HistoryBody, where: Where) -> list
 
 
 def divide(start: datetime, end: datetime, seconds: float) -> Grid:
-    """Raises the reference's 422 for intervals under a second."""
-    step = timedelta(seconds=seconds)
-    if step < timedelta(seconds=1):
-        raise Unprocessable("History interval must not be less than 1 second.")
-    return Grid(times.utc(start), step, max(0, min(-((start - end) // step), MOST_INTERVALS)))
+    """Raises the reference's 422 for intervals under a second, OutOfRange where one would pass the year 9999."""
+    try:
+        step = timedelta(seconds=seconds)
+        if step < timedelta(seconds=1):
+            raise Unprocessable("History interval must not be less than 1 second.")
+        grid = Grid(times.utc(start), step, max(0, min(-((start - end) // step), MOST_INTERVALS)))
+        grid.edge(grid.length)
+    except OverflowError:
+        raise OutOfRange("History intervals must end before the year 10000.") from None
+    return grid
 
 
 def _text(table: str) -> str:
