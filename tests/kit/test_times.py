@@ -117,3 +117,10 @@ def test_wire_has_no_fraction_when_it_is_zero() -> None:
 def test_a_naive_instant_is_refused() -> None:
     with pytest.raises(ValueError, match="Timestamps must have a timezone"):
         times.text(datetime(2026, 11, 22))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "year"), [(1e300, 9999), (-1e300, 1), (1e12, 9999), (60, 2024), (float("inf"), 9999)]
+)
+def test_later_stays_within_the_years_that_there_are(seconds: float, year: int) -> None:
+    assert times.later(datetime(2024, 5, 1, tzinfo=UTC), seconds).year == year

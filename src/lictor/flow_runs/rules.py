@@ -6,13 +6,11 @@ word, is what the reference answers.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from msgspec.structs import replace
 
 from lictor.flow_runs.effects import DeleteInputs, RetryFailedTasks, StateEntered
 from lictor.flow_runs.tracking import FlowTransition, knows_pauses
-from lictor.kit import ids
+from lictor.kit import ids, times
 from lictor.states import constructors
 from lictor.states.decisions import Exit, rule
 from lictor.states.types import (
@@ -194,7 +192,7 @@ def retry(t: FlowTransition, initial: State, proposed: State) -> None:
         # The end of these retries; what comes now, from the dashboard say, is another kind.
         t.run.empirical_policy = replace(policy, retry_type=None)
         return
-    at = t.now + timedelta(seconds=policy.retry_delay or 0)
+    at = times.later(t.now, policy.retry_delay or 0)
     if t.api_version is not None and not at_least(t.api_version, CLIENT_RETRIES_TASKS_SINCE):
         t.effects.append(RetryFailedTasks(at))
     if knows_pauses(t):

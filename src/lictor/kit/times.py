@@ -80,6 +80,14 @@ def utc(instant: datetime) -> datetime:
         raise OutOfRange(f"out of range in UTC: {instant.isoformat()}") from None
 
 
+def later(instant: datetime, seconds: float) -> datetime:
+    """So many seconds after an instant, but within the years that there are."""
+    try:
+        return instant + timedelta(seconds=seconds)
+    except OverflowError:
+        return (datetime.max if seconds > 0 else datetime.min).replace(tzinfo=UTC)
+
+
 # One instant goes into several columns of a transaction, and writing it down is the dearest part of binding it.
 @lru_cache(maxsize=256)
 def text(instant: datetime) -> str:

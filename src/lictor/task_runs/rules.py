@@ -6,8 +6,7 @@ word, is what the reference answers.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
+from lictor.kit import times
 from lictor.kit.errors import ObjectNotFound
 from lictor.states import constructors
 from lictor.states.decisions import Exit, rule
@@ -133,7 +132,7 @@ def retry(t: TaskTransition, initial: State, proposed: State) -> None:
     policy = t.run.empirical_policy
     if proposed.state_details.retriable is False or policy.retries is None or t.run.run_count > policy.retries:
         return
-    at = t.now + timedelta(seconds=_retry_delay(policy, t.run.run_count))
+    at = times.later(t.now, _retry_delay(policy, t.run.run_count))
     state = constructors.awaiting_retry(at, message=proposed.message, data=proposed.data, now=t.now)
     t.reject(state, "Retrying")
 

@@ -13,7 +13,7 @@ from lictor.states.storing import STATE_COLUMNS, state_params
 from lictor.states.types import State
 from lictor.task_runs.facts import EnclosingFlowRun
 from lictor.task_runs.tracking import TaskRunSnapshot
-from lictor.task_runs.types import SELECT, TaskRun, as_json
+from lictor.task_runs.types import SELECT, TaskRun
 
 
 class Subject(Struct):
