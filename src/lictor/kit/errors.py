@@ -94,7 +94,7 @@ class HTTPError(LictorError):
 
 
 class FieldError(ValueError):
-    """Raised in a Struct's `__post_init__` to blame one field or one of its items: a pydantic-like error of that place."""
+    """Raised in a Struct's `__post_init__` to blame one field or one of its items, with a pydantic-like error."""
 
     def __init__(
         self,
