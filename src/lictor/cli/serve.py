@@ -24,6 +24,7 @@ from lictor.cli.workers import SIGNALS, Workers
 from lictor.db import open_database
 from lictor.kit.errors import LictorError
 from lictor.settings import Settings, UnusableSetting, shown
+from lictor.web.answering import AnsweringProtocol
 from lictor.web.asgi import App
 from lictor.web.confirming import ConfirmingProtocol
 
@@ -130,7 +131,7 @@ def _config(served: App, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         served,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
-        http="httptools",
+        http=AnsweringProtocol,
         ws=ConfirmingProtocol,  # a pong is the receipt of an event, so it must not come before its commit
         ws_per_message_deflate=False,  # frames are small and many: inflating one costs more than storing what is in it
         lifespan="on",

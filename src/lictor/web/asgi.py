@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from lictor.kit.errors import HTTPError, NotFound
 from lictor.web import auth, errors, openapi, replies
+from lictor.web.answering import EXTENSION
 from lictor.web.codec import encode
 from lictor.web.cors import Cors
 from lictor.web.endpoint import Endpoint, Unbuilt
@@ -191,8 +192,10 @@ class App:
             headers = [*headers, (b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
         if status != 204:
             headers = [*headers, (b"content-length", b"%d" % len(body))]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        at_once = request.scope.get("extensions", {}).get(EXTENSION)
+        if at_once is None or not at_once(request.scope, status, headers, body):
+            await send({"type": "http.response.start", "status": status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = self.inside(_path(scope))
