@@ -19,6 +19,8 @@ from lictor import (
     variables,
 )
 from lictor.admin import ResultStorageBlocks
+from lictor.concurrency import routes as concurrency_routes
+from lictor.concurrency.slots import Waits
 from lictor.db import Database, open_database
 from lictor.events import routes as event_routes
 from lictor.events.ingest import EventLimits, Intake
@@ -50,6 +52,7 @@ ROUTERS: tuple[Router, ...] = (
     logs.router,
     variables.router,
     saved_searches.router,
+    concurrency_routes.router,
     event_routes.router,
 )
 
@@ -105,6 +108,10 @@ def _services(settings: Settings, db: Database) -> Mapping[type, Any]:
         related=settings.events.maximum_related_resources,
         size=settings.events.maximum_size_bytes,
     )
+    waits = Waits(
+        tag=settings.tasks.tag_concurrency_slot_wait_seconds,
+        other=settings.concurrency.maximum_concurrency_slot_wait_seconds,
+    )
     streaming = settings.logs.stream_out_enabled and settings.logs.stream_publishing_enabled
     return {
         Database: db,
@@ -113,6 +120,7 @@ def _services(settings: Settings, db: Database) -> Mapping[type, Any]:
         ResultStorageBlocks: ResultStorageBlocks(lambda tx, id: None),
         Orchestration: Orchestration(rules),
         TaskOrchestration: TaskOrchestration(rules),
+        Waits: waits,
         Intake: Intake(db, (recorder.record,), limits),
         LogStream: LogStream(Bell(), streaming),
     }

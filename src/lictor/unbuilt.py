@@ -117,16 +117,6 @@ POST /ui/schemas/validate validate_obj 200 R
 POST /ui/task_runs/count read_task_run_counts_by_state 200 O
 POST /ui/task_runs/dashboard/counts read_dashboard_task_run_counts 200 R
 GET /ui/task_runs/{id:uuid} read_task_run_with_flow_run_name 200 -
-POST /v2/concurrency_limits/ create_concurrency_limit_v2 201 R
-POST /v2/concurrency_limits/decrement bulk_decrement_active_slots 200 R
-POST /v2/concurrency_limits/decrement-with-lease bulk_decrement_active_slots_with_lease 204 R
-POST /v2/concurrency_limits/filter read_all_concurrency_limits_v2 200 O
-POST /v2/concurrency_limits/increment bulk_increment_active_slots 200 R
-POST /v2/concurrency_limits/increment-with-lease bulk_increment_active_slots_with_lease 200 R
-POST /v2/concurrency_limits/leases/{lease_id}/renew renew_concurrency_lease 204 O
-DELETE /v2/concurrency_limits/{id_or_name} delete_concurrency_limit_v2 204 -
-GET /v2/concurrency_limits/{id_or_name} read_concurrency_limit_v2 200 -
-PATCH /v2/concurrency_limits/{id_or_name} update_concurrency_limit_v2 204 R
 POST /work_pools/ create_work_pool 201 R
 POST /work_pools/count count_work_pools 200 O
 POST /work_pools/filter read_work_pools 200 O

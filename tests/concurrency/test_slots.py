@@ -1,0 +1,266 @@
+"""Taking slots by the API and giving them back, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from tests import rows
+from tests.calls import NOWHERE, client
+from tests.web.client import TestClient
+
+from lictor.concurrency import routes
+from lictor.concurrency.slots import Waits
+from lictor.db import Database
+from lictor.kit import clock, ids
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Api:
+    """The routes, with a clock that stands still until it is moved."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self.now = START
+        self.http: TestClient = client(db, routes.router, waits=Waits())
+
+    def later(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+    def post(self, path: str, **body: Any) -> Any:
+        return self.http.post(f"/v2/concurrency_limits/{path}", json=body)
+
+    def limit(self, name: str = "a", limit: int = 1, **more: Any) -> str:
+        answer = self.post("", name=name, limit=limit, **more)
+        assert answer.status == 201, answer
+        return str(answer.json["id"])
+
+    def read(self, name: str = "a") -> Any:
+        return self.http.get(f"/v2/concurrency_limits/{name}").json
+
+    def taken(self, name: str = "a") -> int:
+        return int(self.read(name)["active_slots"])
+
+    def take(self, *names: str, slots: int = 1, **more: Any) -> Any:
+        return self.post("increment-with-lease", names=list(names or "a"), slots=slots, **more)
+
+    def lease(self, *names: str, **more: Any) -> str:
+        answer = self.take(*names, **more)
+        assert answer.status == 200, answer
+        return str(answer.json["lease_id"])
+
+    def renew(self, lease: str, seconds: float = 300) -> int:
+        return int(self.post(f"leases/{lease}/renew", lease_duration=seconds).status)
+
+    def give_back(self, lease: str) -> None:
+        assert self.post("decrement-with-lease", lease_id=lease).status == 204
+
+
+@pytest.fixture
+def api(db: Database) -> Api:
+    api = Api(db)
+    clock.set_source(lambda: api.now)
+    return api
+
+
+def test_slots_are_leased_up_to_the_limit(api: Api) -> None:
+    api.limit(limit=2)
+    first = api.lease()
+    api.lease()
+    full = api.take()
+    assert (full.status, full.json) == (423, {"detail": "Locked"})
+    assert float(full.headers["retry-after"]) > 0
+    assert api.taken() == 2
+    api.give_back(first)
+    assert api.taken() == 1
+    api.lease()
+
+
+def test_names_without_a_limit_cost_nothing_and_their_lease_may_be_renewed(api: Api) -> None:
+    answer = api.take("x", "y")
+    assert answer.json["limits"] == []
+    lease = answer.json["lease_id"]
+    assert api.renew(lease) == 204
+    api.give_back(lease)
+    assert api.renew(lease) == 204
+    assert api.renew(ids.new()) == 410
+
+
+def test_all_limits_or_none(api: Api) -> None:
+    api.limit("a", 1)
+    api.limit("b", 2)
+    lease = api.lease("a", "b", "missing")
+    assert api.take("b", "a").status == 423
+    assert (api.taken("a"), api.taken("b")) == (1, 1)
+    api.give_back(lease)
+    assert (api.taken("a"), api.taken("b")) == (0, 0)
+    api.give_back(lease)
+    assert (api.taken("a"), api.taken("b")) == (0, 0)
+
+
+def test_an_expired_lease_is_free_and_may_be_renewed_late(api: Api) -> None:
+    api.limit()
+    lease = api.lease(lease_duration=60)
+    api.later(90)
+    assert api.taken() == 0
+    assert api.renew(lease, 60) == 204
+    assert api.taken() == 1
+    assert api.take().status == 423
+
+
+def test_a_lease_whose_slot_was_given_away_is_gone(api: Api) -> None:
+    api.limit(limit=2)
+    oldest, second = api.lease(lease_duration=60), api.lease(lease_duration=90)
+    api.later(120)
+    third = api.lease()
+    assert api.renew(oldest) == 410
+    assert api.renew(second) == 204
+    assert api.renew(third) == 204
+    assert api.taken() == 2
+    assert api.take().status == 423
+
+
+@pytest.mark.parametrize("state", ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"])
+@pytest.mark.parametrize("kind", ["flow_run", "task_run"])
+def test_a_holder_that_has_ended_holds_nothing(api: Api, kind: str, state: str) -> None:
+    holder = a_run(api, kind, state)
+    api.limit()
+    api.later(1)
+    api.lease(holder={"type": kind, "id": holder})
+    assert api.taken() == 1, "it ended before it took the slot: it runs again"
+    end(api, kind, holder)
+    assert api.taken() == 0
+    api.lease()
+
+
+def a_run(api: Api, kind: str, state: str) -> str:
+    make: Callable[..., str] = rows.a_flow_run if kind == "flow_run" else rows.a_task_run
+    return api.db.write_now(lambda tx: make(tx, rows.a_flow(tx) if kind == "flow_run" else None, state))
+
+
+def end(api: Api, kind: str, run_id: str) -> None:
+    text = f"update {kind} set state_timestamp = :now where id = :id"
+    api.db.write_now(lambda tx: tx.run(rows.composed(None, text), now=clock.now(), id=run_id))
+
+
+def test_a_holder_that_is_not_recorded_yet_holds_its_slot(api: Api) -> None:
+    api.limit()
+    api.lease(holder={"type": "task_run", "id": NOWHERE})
+    assert api.taken() == 1
+
+
+def test_inactive_limits_are_returned_and_not_counted(api: Api) -> None:
+    api.limit(active=False)
+    answer = api.take(slots=5)
+    assert [one["name"] for one in answer.json["limits"]] == ["a"]
+    assert api.taken() == 0
+
+
+def test_what_can_never_be_had(api: Api) -> None:
+    api.limit("a", 1)
+    api.limit("b", 0)
+    assert api.take("a", slots=2).json == {"detail": "Slots requested is greater than the limit"}
+    assert api.take("b").status == 422
+    answer = api.post("increment", names=["a", "b"], slots=0)
+    assert answer.status == 422
+    api.limit("c", 1)
+    answer = api.post("increment", names=["c", "a"], slots=1, mode="rate_limit")
+    assert answer.status == 422
+    assert answer.json["detail"].endswith("The following limits do not have a decay configured: 'a,c'")
+
+
+def test_slots_without_a_lease(api: Api) -> None:
+    api.limit(limit=3)
+    assert api.post("increment", names=["a"], slots=2).status == 200
+    lease = api.lease()
+    assert api.post("increment", names=["a"], slots=1).status == 423
+    assert api.taken() == 3
+    assert api.post("decrement", names=["a", "x"], slots=5).json[0]["name"] == "a"
+    assert api.taken() == 1, "what is leased is its holder's"
+    api.give_back(lease)
+    assert api.taken() == 0
+    assert api.post("decrement", names=["x"], slots=5).json == []
+
+
+def test_slots_that_decay(api: Api) -> None:
+    api.limit(limit=2, slot_decay_per_second=0.5)
+    for _ in range(2):
+        assert api.post("increment", names=["a"], slots=1, mode="rate_limit").status == 200
+    for seconds, taken in ((1.0, 2), (0.9, 2), (0.1, 1), (1.0, 1)):
+        api.later(seconds)
+        assert api.taken() == taken
+    api.lease()
+    assert api.taken() == 2
+
+
+def test_slots_decay_while_others_are_turned_away(api: Api) -> None:
+    api.limit(limit=1, slot_decay_per_second=1.0)
+    got = 0
+    for _ in range(100):
+        got += api.post("increment", names=["a"], slots=1, mode="rate_limit").status == 200
+        api.later(0.1)
+    assert got == 10
+
+
+def test_a_lease_on_slots_that_decay(api: Api) -> None:
+    api.limit(limit=3, slot_decay_per_second=0.1)
+    lease = api.lease(slots=3)
+    api.later(10)
+    assert api.taken() == 2
+    api.give_back(lease)
+    assert api.taken() == 0
+
+
+def test_how_long_slots_are_held_is_learnt(api: Api) -> None:
+    api.limit(limit=1)
+    lease = api.lease()
+    api.later(6)
+    api.give_back(lease)
+    assert occupancy(api) == pytest.approx(2 + (6 - 2) / 2)
+    api.post("decrement", names=["a"], slots=2, occupancy_seconds=4)
+    assert occupancy(api) == pytest.approx(4 + (2 - 4) / 2)
+    assert api.lease()
+    api.later(0.001)
+    waits = [float(api.take().headers["retry-after"]) for _ in range(20)]
+    assert max(waits) <= 30 * 1.3
+
+
+def occupancy(api: Api) -> float:
+    text = "select avg_slot_occupancy_seconds from concurrency_limit_v2"
+    return float(api.db.read_now(lambda tx: tx.value(rows.composed(None, text))))
+
+
+@pytest.mark.parametrize(("said", "left"), [(0, 0), (1, 1), (2, 2), (4, 4)])
+def test_who_sets_the_slots_has_the_last_word(api: Api, said: int, left: int) -> None:
+    api.limit(limit=5)
+    leases = [api.lease() for _ in range(2)]
+    api.post("increment", names=["a"], slots=1)
+    assert api.http.patch("/v2/concurrency_limits/a", json={"active_slots": said}).status == 204
+    assert api.taken() == left
+    assert [api.renew(lease) for lease in leases] == [204, 204]
+    for lease in leases:
+        api.give_back(lease)
+    assert api.taken() == max(0, said - 2)
+
+
+def test_leased_slots_when_a_limit_begins_to_decay_and_ceases(api: Api) -> None:
+    api.limit(limit=5)
+    lease = api.lease(slots=2)
+    api.post("increment", names=["a"], slots=1)
+    for decay in (0.001, 0.0, 0.001):
+        assert api.http.patch("/v2/concurrency_limits/a", json={"slot_decay_per_second": decay}).status == 204
+        assert api.taken() == 3
+    api.give_back(lease)
+    assert api.taken() == 1
+
+
+def test_a_deleted_limit_leaves_its_leases_without_effect(api: Api) -> None:
+    api.limit()
+    lease = api.lease()
+    assert api.http.delete("/v2/concurrency_limits/a").status == 204
+    assert api.renew(lease) == 204
+    api.give_back(lease)
+    assert api.renew(lease) == 410
