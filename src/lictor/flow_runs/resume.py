@@ -8,11 +8,11 @@ import msgspec
 
 from lictor.db import Tx
 from lictor.flow_runs import inputs, store, transitions
-from lictor.flow_runs.transitions import Orchestration, Outcome
+from lictor.flow_runs.transitions import Orchestration
 from lictor.parameters import HydrationError, hydrate, schemas
 from lictor.states import constructors
 from lictor.states.callers import Caller
-from lictor.states.types import PAUSED, AbortDetails, OrchestrationResult, State
+from lictor.states.types import PAUSED, AbortDetails, OrchestrationResult, Outcome, State
 
 
 class Unfit(Exception):

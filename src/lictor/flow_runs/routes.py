@@ -16,7 +16,7 @@ from lictor.flow_runs import bulk, changes, create, inputs, resume, store, trans
 from lictor.flow_runs.announcing import CreatedBy
 from lictor.flow_runs.bulk import BulkDeleted, BulkSetStates
 from lictor.flow_runs.inputs import FlowRunInput, InputCreate, InputFilter
-from lictor.flow_runs.transitions import Orchestration, Outcome
+from lictor.flow_runs.transitions import Orchestration
 from lictor.flow_runs.types import FlowRunCreate, FlowRunResponse, FlowRunUpdate
 from lictor.kit import clock
 from lictor.parameters import check_size
@@ -96,7 +96,7 @@ def update_flow_run_labels(id: str, body: dict[str, Any], db: Database) -> Await
 async def set_flow_run_state(
     id: str, body: SetState, request: Request, db: Database, orchestration: Orchestration
 ) -> Created[OrchestrationResult]:
-    outcome: Outcome = await db.write(
+    outcome = await db.write(
         transitions.set_state, orchestration, id, body.state, force=body.force, caller=caller_of(request)
     )
     return Created(outcome.result, outcome.new)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import singledispatch
 
 from msgspec import Struct
 
@@ -18,6 +17,7 @@ from lictor.events import store as events
 from lictor.flow_runs import announcing, inputs, store
 from lictor.flow_runs.effects import (
     DeleteInputs,
+    FlowEffect,
     KeepSlotUnrenewed,
     MirrorToParentTask,
     ReleaseSlot,
@@ -30,7 +30,7 @@ from lictor.flow_runs.store import Subject
 from lictor.kit import clock
 from lictor.states.callers import SERVER, Caller
 from lictor.states.decisions import DEFAULT_SETTINGS, Decision, Policy, RuleSettings, Transition, decide
-from lictor.states.types import OrchestrationResult, State, StateCreate, from_create
+from lictor.states.types import Outcome, State, StateCreate, from_create
 from lictor.task_runs import transitions as task_transitions
 
 
@@ -39,13 +39,6 @@ class Orchestration(Struct, frozen=True):
 
     settings: RuleSettings = DEFAULT_SETTINGS
     limits: Callable[[Tx], FlowFacts] = lambda _tx: NoLimits()
-
-
-class Outcome(Struct):
-    """The answer to a proposed state, and whether the run entered a new one."""
-
-    result: OrchestrationResult
-    new: bool
 
 
 def set_state(
@@ -77,7 +70,7 @@ def set_state(
     _write(tx, subject, decision, now)
     for effect in decision.effects:
         carry_out(effect, tx, subject, facts)
-    return Outcome(decision.result(), decision.new)
+    return decision.outcome()
 
 
 def _write(tx: Tx, subject: Subject, decision: Decision, now: datetime) -> None:
@@ -89,38 +82,21 @@ def _write(tx: Tx, subject: Subject, decision: Decision, now: datetime) -> None:
         observed_states.note(tx, state.type, state.name, state.timestamp)
 
 
-@singledispatch
-def carry_out(effect: Struct, tx: Tx, subject: Subject, facts: FlowFacts) -> None:
+def carry_out(effect: FlowEffect | Struct, tx: Tx, subject: Subject, facts: FlowFacts) -> None:
     """Do what a decision asks for beside the state and the run, in the same transaction."""
-    raise TypeError(f"no way to carry out {type(effect).__name__}")
-
-
-@carry_out.register
-def _(effect: StateEntered, tx: Tx, subject: Subject, facts: FlowFacts) -> None:
     run = subject.run
-    events.emit(tx, announcing.state_event(run.id, run.run_count, subject.around, effect.initial, effect.state))
-
-
-@carry_out.register
-def _(effect: MirrorToParentTask, tx: Tx, subject: Subject, facts: FlowFacts) -> None:
-    task_transitions.force_state(tx, effect.task_run_id, effect.state)
-
-
-@carry_out.register
-def _(effect: DeleteInputs, tx: Tx, subject: Subject, facts: FlowFacts) -> None:
-    inputs.delete_keys(tx, subject.run.id, effect.keys)
-
-
-@carry_out.register
-def _(effect: RetryFailedTasks, tx: Tx, subject: Subject, facts: FlowFacts) -> None:
-    task_transitions.retry_failed(tx, subject.run.id, effect.scheduled_time)
-
-
-@carry_out.register
-def _(effect: ReleaseSlot, tx: Tx, subject: Subject, facts: FlowFacts) -> None:
-    facts.give_back(effect.deployment_id, effect.lease_id)
-
-
-@carry_out.register
-def _(effect: KeepSlotUnrenewed, tx: Tx, subject: Subject, facts: FlowFacts) -> None:
-    facts.keep_unrenewed(effect.lease_id)
+    match effect:
+        case StateEntered(initial, state):
+            events.emit(tx, announcing.state_event(run.id, run.run_count, subject.around, initial, state))
+        case MirrorToParentTask(task_run_id, state):
+            task_transitions.force_state(tx, task_run_id, state)
+        case DeleteInputs(keys):
+            inputs.delete_keys(tx, run.id, keys)
+        case RetryFailedTasks(scheduled_time):
+            task_transitions.retry_failed(tx, run.id, scheduled_time)
+        case ReleaseSlot(deployment_id, lease_id):
+            facts.give_back(deployment_id, lease_id)
+        case KeepSlotUnrenewed(lease_id):
+            facts.keep_unrenewed(lease_id)
+        case _:
+            raise TypeError(f"no way to carry out {type(effect).__name__}")

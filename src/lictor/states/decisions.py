@@ -34,6 +34,7 @@ from lictor.states.types import (
     STATE_TYPES,
     AbortDetails,
     OrchestrationResult,
+    Outcome,
     RejectDetails,
     ResponseDetails,
     State,
@@ -205,6 +206,9 @@ class Decision(Struct):
 
     def result(self) -> OrchestrationResult:
         return OrchestrationResult(self.state, self.status, self.details)
+
+    def outcome(self) -> Outcome:
+        return Outcome(self.result(), self.new)
 
 
 _DONE: Any = object()

@@ -231,6 +231,13 @@ class OrchestrationResult(Struct):
     details: ResponseDetails
 
 
+class Outcome(Struct):
+    """The answer to a proposed state, and whether the run entered a new one."""
+
+    result: OrchestrationResult
+    new: bool
+
+
 _results = msgspec.json.Decoder(dict[str, Raw])
 
 

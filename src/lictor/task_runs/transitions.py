@@ -17,7 +17,7 @@ from lictor.kit import clock, ids
 from lictor.states import constructors
 from lictor.states.callers import SERVER, Caller
 from lictor.states.decisions import DEFAULT_SETTINGS, Decision, RuleSettings, decide
-from lictor.states.types import OrchestrationResult, State, StateCreate, from_create
+from lictor.states.types import Outcome, State, StateCreate, from_create
 from lictor.task_runs import store
 from lictor.task_runs.effects import CacheState, Enqueue, ReleaseTagSlots, TaskEffect
 from lictor.task_runs.facts import EnclosingFlowRun, NoTagLimits, TagLimits
@@ -34,13 +34,6 @@ class TaskOrchestration(Struct, frozen=True):
 
 
 DEFAULT = TaskOrchestration()
-
-
-class Outcome(Struct):
-    """The answer to a proposed state, and whether the run entered a new one."""
-
-    result: OrchestrationResult
-    new: bool
 
 
 class Facts:
@@ -105,7 +98,7 @@ def _set_state(
         write_state(tx, subject.run.id, state)
     for effect in decision.effects:
         carry_out(tx, effect, subject, facts, now)
-    return Outcome(decision.result(), decision.new)
+    return decision.outcome()
 
 
 def decide_state(
