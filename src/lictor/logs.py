@@ -24,6 +24,7 @@ from lictor.kit import clock, ids, text_search, times
 from lictor.kit.errors import LictorError, Unavailable
 from lictor.loops import Service
 from lictor.web import DEFAULT_LIMIT, Closed, Embedded, Instant, Limit, Offset, Router, Socket
+from lictor.web.sockets import UNREADABLE
 
 log = logging.getLogger(__name__)
 
@@ -231,7 +232,7 @@ async def stream_logs_out(socket: Socket, db: Database, stream: LogStream) -> No
             await socket.close(1002, "Expected 'filter' message")
             return
         wanted = msgspec.json.decode(first.filter, type=LogFilter, strict=False)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         await socket.close(1002, f"Invalid filter: {error}")
         return
     # A live log is matched by level, time and run; words and `operator` are not looked at, as in the reference.

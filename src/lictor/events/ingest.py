@@ -22,7 +22,7 @@ from lictor.events.types import RESOURCE_ID, RESOURCE_ROLE, Event, Labels
 from lictor.kit import clock
 from lictor.kit.errors import LictorError, Unavailable
 from lictor.web.shapes import FieldError, Instant
-from lictor.web.sockets import Closed, Socket
+from lictor.web.sockets import UNREADABLE, Closed, Socket
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ async def converse(socket: Socket, intake: Intake) -> None:
             inbox.put(await socket.receive())
     except Closed:
         pass
-    except (msgspec.DecodeError, FieldError) as error:
+    except (*UNREADABLE, FieldError) as error:
         log.warning("an event that cannot be read ends the connection: %s", error)
         await inbox.empty()
         await socket.close(1011, "Invalid event")

@@ -26,6 +26,9 @@ POLICY_VIOLATION = 1008
 TOO_BIG = 1009
 FAILURE = 1011
 
+# What reading a frame as JSON may raise: RecursionError for what is nested a thousand levels deep.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
 
 class Auth(msgspec.Struct):
     """The first frame of a conversation."""
@@ -90,7 +93,7 @@ class Socket:
         try:
             async with asyncio.timeout(self._auth_seconds):
                 first = msgspec.json.decode(await self.receive(), type=Auth)
-        except (msgspec.DecodeError, TimeoutError):
+        except (*UNREADABLE, TimeoutError):
             return "Expected 'auth' message"
         if first.type != "auth":
             return "Expected 'auth' message"
