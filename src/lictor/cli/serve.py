@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
-import uvicorn
+from uvicorn.config import Config
+from uvicorn.server import Server as UvicornServer
 
 from lictor import __version__, app
 from lictor.cli.database import make_place
@@ -57,10 +58,10 @@ def announcement(settings: Settings, sockets: list[socket.socket], place: str) -
     return "\n".join([*lines, f"  API        {api}", "", f"  prefect config set PREFECT_API_URL={api}", ""])
 
 
-class Server(uvicorn.Server):
+class Server(UvicornServer):
     """uvicorn's server, which says that it listens once it does, and takes a signal to stop as a good end."""
 
-    def __init__(self, config: uvicorn.Config, words: str) -> None:
+    def __init__(self, config: Config, words: str) -> None:
         super().__init__(config)
         self._words = words
 
@@ -126,9 +127,9 @@ def _work(settings: Settings, sockets: list[socket.socket]) -> NoReturn:
         sys.exit(1)
 
 
-def _config(served: App, settings: Settings) -> uvicorn.Config:
+def _config(served: App, settings: Settings) -> Config:
     api = settings.api
-    return uvicorn.Config(
+    return Config(
         served,
         loop="uvloop" if sys.platform != "win32" else "asyncio",
         http=AnsweringProtocol,
