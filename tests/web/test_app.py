@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from msgspec import Struct, field
+from msgspec import Raw, Struct, field
 from tests.web.client import TestClient
 
 from lictor.kit import errors
@@ -434,7 +434,7 @@ def test_the_document_describes_what_is_built() -> None:
     document = client().get("/openapi.json").json
     operation = document["paths"]["/things/"]["post"]
     assert operation["operationId"] == "create_things__post"
-    assert set(operation["responses"]) == {"200", "201", "422"}
+    assert set(operation["responses"]) == {"200", "201", "422", "4XX"}
     assert operation["requestBody"]["content"]["application/json"]["schema"] == {"$ref": "#/components/schemas/Thing"}
     assert document["components"]["schemas"]["Thing"]["required"] == ["name"]
     names = [each["name"] for each in document["paths"]["/echo"]["get"]["parameters"]]
@@ -446,3 +446,27 @@ def test_half_a_surrogate_pair_is_refused_and_not_a_bug() -> None:
     answer = client().post("/things/", content=b'{"name":"\\ud800"}')
     assert answer.status == 422
     assert answer.json["request_body"] == {"name": "\ud800"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_json_may_be_in_any_encoding_of_unicode(encoding: str) -> None:
+    assert client().post("/things/", content='{"name":"\u00e9"}'.encode(encoding)).json["name"] == "\u00e9"
+    answer = client().post("/things/", content='{"name":"\u00e9'.encode(encoding))
+    assert answer.json["exception_detail"][0]["type"] == "json_invalid"
+
+
+def test_half_a_surrogate_pair_in_json_that_is_only_kept_is_refused_too() -> None:
+    router = Router()
+
+    @router.post("/keep")
+    def keep(body: Kept) -> Kept:
+        return body
+
+    answer = TestClient(App([router])).post("/keep", content=b'{"kept":{"a":["\\ud800"]}}')
+    assert [(one["type"], one["loc"]) for one in answer.json["exception_detail"]] == [
+        ("string_unicode", ["body", "kept"])
+    ]
+
+
+class Kept(Struct):
+    kept: Raw

@@ -45,10 +45,13 @@ def text(value: Any) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Bad(
-            "string_unicode", "Input should be a valid string, unable to parse raw data as a unicode string"
-        ) from None
+        raise half_a_pair() from None
     return value
+
+
+def half_a_pair() -> Bad:
+    words = "Input should be a valid string, unable to parse raw data as a unicode string"
+    return Bad("string_unicode", words)
 
 
 def integer(value: Any) -> int:
@@ -180,7 +183,10 @@ def _any(kind: Any, value: Any) -> Any:
 
 
 def _raw(kind: Any, value: Any) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode(value))
+    try:
+        return msgspec.Raw(msgspec.json.encode(value))
+    except UnicodeEncodeError:
+        raise half_a_pair() from None
 
 
 def _none(kind: Any, value: Any) -> None:
