@@ -20,6 +20,9 @@ from lictor import (
 )
 from lictor.admin import ResultStorageBlocks
 from lictor.concurrency import routes as concurrency_routes
+from lictor.concurrency import tag_routes as tag_limit_routes
+from lictor.concurrency.facts import deployment_slots, tag_slots
+from lictor.concurrency.loops import Repossessor
 from lictor.concurrency.slots import Waits
 from lictor.db import Database, open_database
 from lictor.events import routes as event_routes
@@ -53,6 +56,7 @@ ROUTERS: tuple[Router, ...] = (
     variables.router,
     saved_searches.router,
     concurrency_routes.router,
+    tag_limit_routes.router,
     event_routes.router,
 )
 
@@ -108,18 +112,15 @@ def _services(settings: Settings, db: Database) -> Mapping[type, Any]:
         related=settings.events.maximum_related_resources,
         size=settings.events.maximum_size_bytes,
     )
-    waits = Waits(
-        tag=settings.tasks.tag_concurrency_slot_wait_seconds,
-        other=settings.concurrency.maximum_concurrency_slot_wait_seconds,
-    )
+    waits = _waits(settings)
     streaming = settings.logs.stream_out_enabled and settings.logs.stream_publishing_enabled
     return {
         Database: db,
         Settings: settings,
         # Without blocks there is none that results could go to.
         ResultStorageBlocks: ResultStorageBlocks(lambda tx, id: None),
-        Orchestration: Orchestration(rules),
-        TaskOrchestration: TaskOrchestration(rules),
+        Orchestration: Orchestration(rules, deployment_slots(waits)),
+        TaskOrchestration: TaskOrchestration(rules, tag_slots(waits)),
         Waits: waits,
         Intake: Intake(db, (recorder.record,), limits),
         LogStream: LogStream(Bell(), streaming),
@@ -130,7 +131,17 @@ def _supervisor(settings: Settings, db: Database) -> Supervisor | None:
     if settings.lictor.role == "api":
         return None
     services: list[Service] = [LogSweeper(db)]
+    repossessor = settings.services.repossessor
+    if repossessor.enabled:
+        services.append(Repossessor(db, _waits(settings), repossessor.loop_seconds))
     return Supervisor(services, Leases(db, [service.name for service in services]))
+
+
+def _waits(settings: Settings) -> Waits:
+    return Waits(
+        tag=settings.tasks.tag_concurrency_slot_wait_seconds,
+        other=settings.concurrency.maximum_concurrency_slot_wait_seconds,
+    )
 
 
 def _web(settings: Settings) -> WebSettings:

@@ -75,15 +75,6 @@ DELETE /block_types/{id:uuid} delete_block_type 204 -
 GET /block_types/{id:uuid} read_block_type_by_id 200 -
 PATCH /block_types/{id:uuid} update_block_type 204 R
 GET /collections/views/{view} read_view_content 200 -
-POST /concurrency_limits/ create_concurrency_limit 200 R
-POST /concurrency_limits/decrement decrement_concurrency_limits_v1 200 R
-POST /concurrency_limits/filter read_concurrency_limits 200 O
-POST /concurrency_limits/increment increment_concurrency_limits_v1 200 R
-DELETE /concurrency_limits/tag/{tag} delete_concurrency_limit_by_tag 200 -
-GET /concurrency_limits/tag/{tag} read_concurrency_limit_by_tag 200 -
-POST /concurrency_limits/tag/{tag}/reset reset_concurrency_limit_by_tag 200 O
-DELETE /concurrency_limits/{id:uuid} delete_concurrency_limit 200 -
-GET /concurrency_limits/{id:uuid} read_concurrency_limit 200 -
 POST /deployments/ create_deployment 200 R
 POST /deployments/bulk_delete bulk_delete_deployments 200 O
 POST /deployments/count count_deployments 200 O

@@ -3,67 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from tests import rows
-from tests.calls import NOWHERE, client
-from tests.web.client import TestClient
+from tests.calls import NOWHERE
+from tests.concurrency.http import Api, run, value
 
-from lictor.concurrency import routes
-from lictor.concurrency.slots import Waits
-from lictor.db import Database
 from lictor.kit import clock, ids
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-class Api:
-    """The routes, with a clock that stands still until it is moved."""
-
-    def __init__(self, db: Database) -> None:
-        self.db = db
-        self.now = START
-        self.http: TestClient = client(db, routes.router, waits=Waits())
-
-    def later(self, seconds: float) -> None:
-        self.now += timedelta(seconds=seconds)
-
-    def post(self, path: str, **body: Any) -> Any:
-        return self.http.post(f"/v2/concurrency_limits/{path}", json=body)
-
-    def limit(self, name: str = "a", limit: int = 1, **more: Any) -> str:
-        answer = self.post("", name=name, limit=limit, **more)
-        assert answer.status == 201, answer
-        return str(answer.json["id"])
-
-    def read(self, name: str = "a") -> Any:
-        return self.http.get(f"/v2/concurrency_limits/{name}").json
-
-    def taken(self, name: str = "a") -> int:
-        return int(self.read(name)["active_slots"])
-
-    def take(self, *names: str, slots: int = 1, **more: Any) -> Any:
-        return self.post("increment-with-lease", names=list(names or "a"), slots=slots, **more)
-
-    def lease(self, *names: str, **more: Any) -> str:
-        answer = self.take(*names, **more)
-        assert answer.status == 200, answer
-        return str(answer.json["lease_id"])
-
-    def renew(self, lease: str, seconds: float = 300) -> int:
-        return int(self.post(f"leases/{lease}/renew", lease_duration=seconds).status)
-
-    def give_back(self, lease: str) -> None:
-        assert self.post("decrement-with-lease", lease_id=lease).status == 204
-
-
-@pytest.fixture
-def api(db: Database) -> Api:
-    api = Api(db)
-    clock.set_source(lambda: api.now)
-    return api
 
 
 def test_slots_are_leased_up_to_the_limit(api: Api) -> None:
@@ -142,8 +88,7 @@ def a_run(api: Api, kind: str, state: str) -> str:
 
 
 def end(api: Api, kind: str, run_id: str) -> None:
-    text = f"update {kind} set state_timestamp = :now where id = :id"
-    api.db.write_now(lambda tx: tx.run(rows.composed(None, text), now=clock.now(), id=run_id))
+    run(api.db, f"update {kind} set state_timestamp = :now where id = :id", now=clock.now(), id=run_id)
 
 
 def test_a_holder_that_is_not_recorded_yet_holds_its_slot(api: Api) -> None:
@@ -229,8 +174,7 @@ def test_how_long_slots_are_held_is_learnt(api: Api) -> None:
 
 
 def occupancy(api: Api) -> float:
-    text = "select avg_slot_occupancy_seconds from concurrency_limit_v2"
-    return float(api.db.read_now(lambda tx: tx.value(rows.composed(None, text))))
+    return float(value(api.db, "select avg_slot_occupancy_seconds from concurrency_limit_v2"))
 
 
 @pytest.mark.parametrize(("said", "left"), [(0, 0), (1, 1), (2, 2), (4, 4)])

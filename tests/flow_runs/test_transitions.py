@@ -140,7 +140,7 @@ class OneSlot(NoLimits):
     def deployment_limit(self, deployment_id: str) -> DeploymentLimit | None:
         return DeploymentLimit("limit", 1)
 
-    def acquire_slot(self, limit_id: str, seconds: float, flow_run_id: str | None) -> str | None:
+    def acquire_slot(self, limit_id: str, seconds: float, flow_run_id: str) -> str | None:
         return "01900000-0000-7000-8000-000000000001"
 
     def give_back(self, deployment_id: str, lease_id: str | None) -> None:

@@ -154,7 +154,7 @@ class FlowSide(Struct):
         taken = sum(deployment_id in held for held in self.world.leases.values())
         return DeploymentLimit(deployment_id, deployment.limit, taken, deployment.strategy)  # type: ignore[arg-type]
 
-    def acquire_slot(self, limit_id: str, seconds: float, flow_run_id: str | None) -> str | None:
+    def acquire_slot(self, limit_id: str, seconds: float, flow_run_id: str) -> str | None:
         limit = self.deployment_limit(limit_id)
         assert limit is not None
         if limit.active_slots >= limit.limit:

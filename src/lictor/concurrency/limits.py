@@ -77,7 +77,13 @@ def insert(tx: Tx, new: ConcurrencyLimitV2Create) -> LimitRow:
     counted = {"active_slots": float(new.active_slots), "denied_slots": float(new.denied_slots)}
     given = msgspec.structs.asdict(new) | counted
     limit = LimitRow(
-        id=ids.new(), created=now, updated=now, avg_slot_occupancy_seconds=FIRST_OCCUPANCY, leased=0, **given
+        id=ids.new(),
+        created=now,
+        updated=now,
+        avg_slot_occupancy_seconds=FIRST_OCCUPANCY,
+        leased=0,
+        standing=0,
+        **given,
     )
     store.insert(tx, limit)
     events.emit(tx, changed("created", limit))

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from lictor.concurrency import store
 from lictor.concurrency.store import LeaseSlots
-from lictor.concurrency.types import TAG, HolderType, LimitRow, Mode, decayed
+from lictor.concurrency.types import TAG, HolderType, LimitRow, Mode, decayed, whole
 from lictor.db import LostRace, Tx
 from lictor.kit import ids
 from lictor.kit.errors import Unprocessable
@@ -90,7 +90,7 @@ def acquire(tx: Tx, waits: Waits, limits: list[LimitRow], slots: int, claim: Cla
         _rebase(limit, waits, now)
         limit.active_slots += counted
         store.write(tx, limit, now)
-    return _insert_lease(tx, limits, slots, claim, now) if claim and limits else nothing()
+    return insert_lease(tx, limits, slots, claim, now) if claim and limits else nothing()
 
 
 def nothing() -> str:
@@ -106,7 +106,8 @@ def is_nothing(lease_id: str) -> bool:
     return lease_id[14] == "8"
 
 
-def _insert_lease(tx: Tx, limits: list[LimitRow], slots: int, claim: Claim, now: datetime) -> str:
+def insert_lease(tx: Tx, limits: list[LimitRow], slots: int, claim: Claim, now: datetime) -> str:
+    """The id of a new lease on so many slots of each of these limits, whether there is room or not."""
     id = ids.new()
     expires = None if claim.seconds is None else now + timedelta(seconds=claim.seconds)
     holder = {"holder_type": claim.holder_type, "holder_id": claim.holder_id}
@@ -116,30 +117,30 @@ def _insert_lease(tx: Tx, limits: list[LimitRow], slots: int, claim: Claim, now:
 
 
 def _forget_lapsed(tx: Tx, waits: Waits, limits: list[LimitRow], slots: int, now: datetime) -> None:
-    """Delete as many leases that are over as there would be no room for, were they renewed beside the new one."""
-    live = store.moment(now)
-    lapsed = tx.all(store.LAPSED, ids=[limit.id for limit in limits], **live) if limits else []
-    gone = _in_the_way(limits, lapsed, slots, now) if lapsed else set()
-    if not gone:
+    """Delete as many leases that are over as there would be no room for, were they renewed beside the new one.
+
+    One that was renewed since the limits were read is not over any more: then there are too few, and all begins anew.
+    """
+    over = {limit.id: _standing(limit, now) + slots - limit.limit for limit in limits if not limit.decays}
+    if all(number <= 0 for number in over.values()):
         return
-    if len(tx.all(store.DELETE_LAPSED, ids=list(gone), **live)) < len(gone):
-        raise LostRace("a lease was renewed meanwhile")
+    lapsed = tx.all(store.LAPSED, ids=[limit.id for limit in limits], **store.moment(now))
+    gone: set[str] = set()
+    for one in lapsed:
+        if over.get(one.limit_id, 0) > 0:
+            gone.add(one.lease_id)
+            over[one.limit_id] -= one.slots
+    ended = tx.all(store.DELETE_LAPSED, ids=list(gone), **store.moment(now))
+    if len(ended) < len(gone) or any(number > 0 for number in over.values()):
+        raise LostRace
     for limit in limits:
         for one in lapsed:
             if one.limit_id == limit.id and one.lease_id in gone:
                 _settle(limit, waits, one, now)
 
 
-def _in_the_way(limits: list[LimitRow], lapsed: list[LeaseSlots], slots: int, now: datetime) -> set[str]:
-    gone: set[str] = set()
-    for limit in limits:
-        still = [one for one in lapsed if one.limit_id == limit.id and one.lease_id not in gone and not limit.decays]
-        over = limit.taken(now) + slots + sum(one.slots for one in still) - limit.limit
-        for one in still:
-            if over > 0:
-                gone.add(one.lease_id)
-                over -= one.slots
-    return gone
+def _standing(limit: LimitRow, now: datetime) -> int:
+    return whole(limit.unheld(now)) + limit.standing
 
 
 def _deny(tx: Tx, waits: Waits, limits: list[LimitRow], slots: int, now: datetime) -> float:
@@ -178,16 +179,20 @@ def renew(tx: Tx, lease_id: str, seconds: float, now: datetime) -> bool:
     return tx.run(store.RENEW, id=lease_id, expires=now + timedelta(seconds=seconds)) > 0
 
 
-def release(tx: Tx, waits: Waits, lease_ids: list[str]) -> None:
-    """End leases, and learn from them how long slots are held. Those that are not there are left out."""
+def release(tx: Tx, waits: Waits, lease_ids: list[str], *, lapsed: bool = False) -> int:
+    """End leases, and learn from them how long slots are held; with `lapsed` only those that are over. How many."""
+    if not lease_ids:
+        return 0
     held = tx.all(store.SLOTS_OF, ids=lease_ids)
     limits, now = store.lock(tx, sorted({one.limit_id for one in held}))
-    ended = set(tx.all(store.DELETE_LEASES, ids=lease_ids))
+    statement, live = (store.DELETE_LAPSED, store.moment(now)) if lapsed else (store.DELETE_LEASES, {})
+    ended = set(tx.all(statement, ids=lease_ids, **live))
     for limit in limits:
         for one in held:
             if one.limit_id == limit.id and one.lease_id in ended:
                 _settle(limit, waits, one, now)
         store.write(tx, limit, now)
+    return len(ended)
 
 
 def _settle(limit: LimitRow, waits: Waits, lease: LeaseSlots, now: datetime) -> None:

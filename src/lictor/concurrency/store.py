@@ -10,7 +10,7 @@ from lictor.concurrency.types import LimitRow
 from lictor.db import Tx, sql
 from lictor.kit import clock
 
-STORED = frozenset(LimitRow.__struct_fields__) - {"created", "leased"}
+STORED = frozenset(LimitRow.__struct_fields__) - {"created", "leased", "standing"}
 
 # A holder is recorded a little after it takes its first slot. One that is not there after this time was deleted.
 RECORDED_WITHIN = timedelta(minutes=5)
@@ -58,12 +58,18 @@ LEASE_SLOTS = """
     s.lease_id, s.limit_id, s.slots, l.created, l.expires
     from concurrency_lease_slot s join concurrency_lease l on l.id = s.lease_id"""
 
-SELECT = f"select {COLUMNS}, {LEASED} from concurrency_limit_v2 c"
+STANDING = """
+    cast((
+        select coalesce(sum(s.slots), 0) from concurrency_lease_slot s where s.limit_id = c.id
+    ) as {int_type})"""
+
+SELECT = f"select {COLUMNS}, {LEASED}, {STANDING} from concurrency_limit_v2 c"
 
 KNOWN = sql("concurrency.known", int, "select count(*) from concurrency_limit_v2 where name {in:names}")
 FIND = sql("concurrency.find", LimitRow, f"{SELECT} where c.id = :id")
 FIND_BY_NAME = sql("concurrency.find_by_name", LimitRow, f"{SELECT} where c.name = :name")
 PAGE = sql("concurrency.page", LimitRow, f"{SELECT} order by c.name limit :limit offset :offset")
+NAMED = sql("concurrency.named", LimitRow, f"{SELECT} where c.name {{in:names}} order by c.name")
 ALL = sql("concurrency.all", LimitRow, f"{SELECT} where c.id {{in:ids:uuid}} order by c.name")
 # Locked in one order, so that those who want several limits at once never wait for each other in a ring.
 LOCK = sql(

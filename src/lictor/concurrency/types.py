@@ -23,7 +23,7 @@ HolderType = Literal["flow_run", "task_run", "deployment"]
 
 
 class LimitRow(Struct):
-    """A limit as it is stored; `leased` are the slots of its live leases, which nobody writes down.
+    """A limit as it is stored; `leased` are the slots of its live leases, `standing` those of all that are there.
 
     `active_slots` and `denied_slots` are as they were at `updated`: fractions of slots that decay are kept.
     """
@@ -39,6 +39,7 @@ class LimitRow(Struct):
     slot_decay_per_second: float
     avg_slot_occupancy_seconds: float
     leased: int
+    standing: int
 
     @property
     def decays(self) -> bool:

@@ -51,4 +51,5 @@ def delete_all(tx: Tx, orchestration: Orchestration, run_ids: list[str]) -> list
     for run in store.held(tx, run_ids):
         if run.deployment_id and run.state_type in HOLDS_SLOT and run.state_details:
             facts.give_back(run.deployment_id, run.state_details.deployment_concurrency_lease_id)
+    facts.forget(run_ids)
     return store.delete(tx, run_ids, clock.now())

@@ -28,8 +28,8 @@ class FlowFacts(Protocol):
     def deployment_limit(self, deployment_id: str) -> DeploymentLimit | None:
         """The limit of a deployment; None if the deployment is gone."""
 
-    def acquire_slot(self, limit_id: str, seconds: float, flow_run_id: str | None) -> str | None:
-        """The id of a lease on one slot of the limit, held by that run if one is given; None if all are taken."""
+    def acquire_slot(self, limit_id: str, seconds: float, flow_run_id: str) -> str | None:
+        """The id of a lease on one slot of the limit, held by that run; None if all are taken."""
 
     def renew_slot(self, lease_id: str, seconds: float) -> bool:
         """Whether the lease was still there; it now lasts so many seconds from now."""
@@ -43,6 +43,9 @@ class FlowFacts(Protocol):
     def keep_unrenewed(self, lease_id: str) -> None:
         """The holder cannot renew this lease: from now on it does not expire."""
 
+    def forget(self, flow_run_ids: list[str]) -> None:
+        """The runs are about to be deleted: whatever they or their task runs hold, of any limit, is free."""
+
 
 class NoLimits:
     """Every deployment exists and none has a limit, so that there is no slot to take, keep or give back."""
@@ -50,7 +53,7 @@ class NoLimits:
     def deployment_limit(self, deployment_id: str) -> DeploymentLimit | None:
         return DeploymentLimit()
 
-    def acquire_slot(self, limit_id: str, seconds: float, flow_run_id: str | None) -> str | None:
+    def acquire_slot(self, limit_id: str, seconds: float, flow_run_id: str) -> str | None:
         return None
 
     def renew_slot(self, lease_id: str, seconds: float) -> bool:
@@ -63,4 +66,7 @@ class NoLimits:
         return None
 
     def keep_unrenewed(self, lease_id: str) -> None:
+        return None
+
+    def forget(self, flow_run_ids: list[str]) -> None:
         return None

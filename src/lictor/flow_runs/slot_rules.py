@@ -51,7 +51,7 @@ def take_slot(t: FlowTransition, initial: State | None, proposed: State) -> Exit
     if limit.limit == 0:
         t.abort("The deployment concurrency limit is 0. The flow will deadlock if submitted again.")
         return
-    lease_id = t.facts.acquire_slot(limit.limit_id, _grace(t, limit), None)
+    lease_id = t.facts.acquire_slot(limit.limit_id, _grace(t, limit), t.run.id)
     if lease_id is None:
         _turn_away(t, limit)
         return
