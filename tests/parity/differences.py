@@ -62,6 +62,11 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference("logs/write_badly", "22 *", "the 422 for a body of logs that is no list", status=422),
     Difference("task_runs/empirical_policies", "1[01] *", "a `retry_delay` that comes from `retry_delay_seconds`"),
     Difference("task_run_events/equal_times", "08 *", "states of a task run with equal timestamps", status=200),
+    Difference("concurrency_v1/numbers_below_zero", "01 *", "a limit on a tag that is below zero", status=422),
+    Difference("concurrency_v1/reset", "07 *", "resetting a tag's limit", status=200, body={"active_slots": 2}),
+    Difference("concurrency_v1/reset_frees", "04 *", "resetting a tag's limit", status=200, body={"active_slots": 0}),
+    Difference("concurrency_v2/take_badly", "52 *", "the order in which a 422 lists", status=422),
+    Difference("concurrency_v2/renew_badly", "20 *", "bytes that are not UTF-8 in a key that nobody reads", status=410),
     Difference("variables/values", "12 *", "a variable's value that is a whole number written with a fraction"),
 )
 

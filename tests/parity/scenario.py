@@ -54,6 +54,8 @@ GROUPS: tuple[str, ...] = (
     "task_run_events",
     "logs",
     "variables",
+    "concurrency_v1",
+    "concurrency_v2",
     "saved_searches",
     "observed_states",
     "deployments_needed",
