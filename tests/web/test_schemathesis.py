@@ -185,6 +185,11 @@ def test_whatever_is_asked_has_a_declared_answer(operation: Any, dialect: str, c
     @given(case=operation.as_strategy(), known=st.sampled_from([True, True, False]), spoilt=spoiling)
     def run(case: Any, known: bool, spoilt: list[tuple[int, Any]]) -> None:
         response = target.send(case, known, spoilt)
-        case.validate_response(response, checks=CHECKS)
+        try:
+            case.validate_response(response, checks=CHECKS)
+        except Exception as fault:
+            # What schemathesis tells was made before it was spoilt.
+            sent = f"{response.request.method} {response.request.url} {response.request.content[:3000].decode()}"
+            raise AssertionError(f"{fault}\nreally sent: {sent}\n{target.server.log[-3000:]}") from None
 
     run()
