@@ -9,6 +9,7 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -50,6 +51,23 @@ class Log(Struct):
     timestamp: datetime
     flow_run_id: str | None
     task_run_id: str | None
+
+
+class Stored(Struct):
+    """A log where it stands in the table; its id follows from that."""
+
+    position: int
+    created: datetime
+    name: str
+    level: int
+    message: str
+    timestamp: datetime
+    flow_run_id: str | None
+    task_run_id: str | None
+
+    def log(self) -> Log:
+        position, created, *rest = msgspec.structs.astuple(self)[:8]
+        return Log(ids.of(created, position), created, created, *rest)
 
 
 class LevelRange(Leaf):
@@ -112,14 +130,14 @@ ORDERS = {
     LogSort.TIMESTAMP_DESC: "l.timestamp desc, l.position desc",
 }
 
-_COLUMNS = "l.id, l.created, l.created, l.name, l.level, l.message, l.timestamp, l.flow_run_id, l.task_run_id"
+_COLUMNS = "l.position, l.created, l.name, l.level, l.message, l.timestamp, l.flow_run_id, l.task_run_id"
 
 INSERT = sql(
     "logs.insert",
     None,
     """
-    insert into log (id, created, name, level, message, timestamp, flow_run_id, task_run_id)
-    values (:id, :created, :name, :level, :message, :timestamp, :flow_run_id, :task_run_id)
+    insert into log (created, name, level, message, timestamp, flow_run_id, task_run_id)
+    values (:created, :name, :level, :message, :timestamp, :flow_run_id, :task_run_id)
     """,
 )
 LAST = sql("logs.last", int, "select coalesce(max(position), 0) from log")
@@ -148,7 +166,8 @@ def insert(tx: Tx, logs: list[LogCreate], bell: Bell) -> None:
 def page(tx: Tx, wanted: LogSlice) -> list[Log]:
     where = Where() if wanted.logs is None else wanted.logs.where()
     select = f"select {_COLUMNS} from log l"
-    return tx.page(Log, select, where, order=ORDERS[wanted.sort], limit=wanted.limit, offset=wanted.offset)
+    rows = tx.page(Stored, select, where, order=ORDERS[wanted.sort], limit=wanted.limit, offset=wanted.offset)
+    return [row.log() for row in rows]
 
 
 def sweep(tx: Tx, batch: int) -> int:
@@ -166,15 +185,18 @@ def sweep(tx: Tx, batch: int) -> int:
 def _row(log: LogCreate, now: str) -> dict[str, Any]:
     # As text already: a value that SQLite does not know costs it as much as writing it does.
     return {
-        "id": ids.new(),
         "created": now,
         "name": _without_nul(log.name),
         "level": log.level,
         "message": _without_nul(log.message),
         "timestamp": times.text(log.timestamp),
-        "flow_run_id": None if log.flow_run_id is None else str(log.flow_run_id),
-        "task_run_id": None if log.task_run_id is None else str(log.task_run_id),
+        "flow_run_id": None if log.flow_run_id is None else _text(log.flow_run_id),
+        "task_run_id": None if log.task_run_id is None else _text(log.task_run_id),
     }
+
+
+# The logs of a batch are of few runs.
+_text = lru_cache(maxsize=256)(str)
 
 
 def _without_nul(text: str) -> str:
@@ -204,23 +226,10 @@ class _Subscribe(Struct):
     filter: Raw = Raw(b"{}")
 
 
-class Positioned(Struct):
-    """A log where it stands in the table, and whether the follower wants it."""
+class Offered(Stored):
+    """A log as a follower reads it: it may not want it."""
 
-    position: int
     wanted: bool
-    id: str
-    created: datetime
-    updated: datetime
-    name: str
-    level: int
-    message: str
-    timestamp: datetime
-    flow_run_id: str | None
-    task_run_id: str | None
-
-    def log(self) -> Log:
-        return Log(*(getattr(self, name) for name in Log.__struct_fields__))
 
 
 @router.websocket("/out")
@@ -277,14 +286,14 @@ def _last(tx: Tx) -> int:
     return int(tx.value(LAST))
 
 
-def _after(tx: Tx, wanted: LogFilter, last: int, gaps: list[int]) -> list[Positioned]:
+def _after(tx: Tx, wanted: LogFilter, last: int, gaps: list[int]) -> list[Offered]:
     # Logs that are not wanted are read, too: what is not seen would be taken for a gap.
     matches = wanted.where()
     text = f"""
-        select l.position, {matches.text()} as wanted, {_COLUMNS} from log l
+        select {_COLUMNS}, {matches.text()} as wanted from log l
         where l.position > {{int:last}} or l.position {{in:gaps:bigint}} order by l.position limit 500
     """
-    return tx.all(composed(Positioned, text), **matches.params, last=last, gaps=gaps)
+    return tx.all(composed(Offered, text), **matches.params, last=last, gaps=gaps)
 
 
 class LogSweeper(Service):

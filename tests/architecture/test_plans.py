@@ -69,8 +69,8 @@ TASK_RUNS = f"""
     select {id_sql("i")}, moment, moment, 'task', {id_sql("1 + i / 20")}, 'key', cast(i as text), moment from numbers
 """
 LOGS = f"""
-    insert into log (id, created, name, level, message, timestamp, flow_run_id)
-    {SERIES} select {id_sql("i")}, moment, 'log', 20, 'message', moment, {id_sql("1 + i % 100")} from numbers
+    insert into log (created, name, level, message, timestamp, flow_run_id)
+    {SERIES} select moment, 'log', 20, 'message', moment, {id_sql("1 + i % 100")} from numbers
 """
 
 

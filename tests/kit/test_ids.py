@@ -60,3 +60,14 @@ def test_threads_never_share_a_position() -> None:
     assert all(own == sorted(own) for own in made)
     positions = {(uuid.UUID(one).int >> 64) for own in made for one in own}
     assert len(positions) == 20_000
+
+
+def test_an_id_of_a_place_is_always_the_same_and_a_uuid7_of_its_time() -> None:
+    at = datetime(2026, 11, 22, 3, 4, 5, 678901, UTC)
+    found = uuid.UUID(ids.of(at, 123_456_789_012))
+
+    assert ids.of(at, 123_456_789_012) == str(found)
+    assert found.version == 7
+    assert found.variant == uuid.RFC_4122
+    assert found.int >> 80 == int(at.timestamp() * 1000)
+    assert ids.of(at, 2**60 - 1) != ids.of(at, 2**60 - 2)

@@ -26,6 +26,10 @@ SHORTEST = 0.1
 
 SAMPLES_PER_SLOT = 2
 
+SOON = 1.0
+PER_SECOND = 50
+"""Few wait a second at most, however long slots are held on average; so many turned away make it a second longer."""
+
 
 class Waits(Struct, frozen=True):
     """The longest that a client is told to wait for a slot, in seconds: of a tag's limit, and of any other."""
@@ -159,7 +163,8 @@ def _until_free(limit: LimitRow, waits: Waits, slots: int) -> float:
     waiting = slots + limit.denied_slots
     if limit.decays:
         return waiting / limit.slot_decay_per_second
-    longest = waits.longest(limit.name)
+    # A slot may be free long before the average says: asking is cheap, a slot that stands idle is not.
+    longest = min(waits.longest(limit.name), max(SOON, waiting / PER_SECOND))
     return min(min(limit.avg_slot_occupancy_seconds, longest) * waiting / limit.limit, longest)
 
 

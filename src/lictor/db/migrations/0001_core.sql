@@ -209,7 +209,6 @@ create index ix_task_run_state_cache__cache_key_created on task_run_state_cache 
 -- Logs have no foreign key: a log may come before its run, and deleting a run must not wait for its logs (see run_tombstone).
 create table log (
     position {position},
-    id {uuid_type} not null,
     created {ts_type} not null,
     name text not null,
     level {int_type} not null,
