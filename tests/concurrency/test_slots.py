@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from heapq import heappop, heappush
 
 import pytest
 from tests import rows
@@ -208,3 +210,34 @@ def test_a_deleted_limit_leaves_its_leases_without_effect(api: Api) -> None:
     assert api.renew(lease) == 204
     api.give_back(lease)
     assert api.renew(lease) == 410
+
+
+def test_those_who_were_turned_away_do_not_sleep_while_a_slot_is_free(api: Api) -> None:
+    """One holds a slot for long, and so did others before: twenty short ones have the second slot to themselves."""
+    api.limit(limit=2)
+    for lease in [api.lease(), api.lease()]:
+        api.later(20)
+        api.give_back(lease)
+    api.lease()
+    start = api.now
+    due: list[tuple[datetime, int, str | None]] = [(start, number, None) for number in range(20)]
+    while due:
+        api.now, number, lease = heappop(due)
+        if lease is not None:
+            api.give_back(lease)
+            continue
+        answer = api.take()
+        if answer.status == 200:
+            heappush(due, (api.now + timedelta(seconds=0.05), number, answer.json["lease_id"]))
+        else:
+            wait = float(answer.headers["retry-after"])
+            heappush(due, (api.now + timedelta(seconds=wait), number, None))
+    assert api.now - start < timedelta(seconds=5)
+
+
+def test_a_crowd_is_told_to_wait_longer(api: Api) -> None:
+    api.limit(limit=1, denied_slots=2000)
+    api.lease()
+    api.later(0.001)
+    waits = [float(api.take().headers["retry-after"]) for _ in range(50)]
+    assert 20 < sum(waits) / 50 < 40
