@@ -26,6 +26,9 @@ _OK = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _CHUNK = 256  # results of so many statements fit the socket's buffers: neither side can block on the other
 _MOST_PREPARED = 1000  # lists are asked for with any filters, so their statements are without number
 
+# Bodies guard their writes themselves; a stricter default of the database would only make more of them fail.
+BEGIN = "begin isolation level read committed"
+
 
 class Connection:
     """A connection that is always in pipeline mode: ``push`` sends, ``fetch`` sends and waits for everything sent."""
@@ -92,7 +95,7 @@ class Connection:
             self._pending.append(None)
             self._prepared.clear()
             self._loaders.clear()
-        self.command("begin")
+        self.command(BEGIN)
 
     def commit(self) -> None:
         """Wait until everything that was sent is durable. Raises the first error, and also when there was one that
