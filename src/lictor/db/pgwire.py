@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 import psycopg
 from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict
 
 from lictor.db.dialect import Compiled
 from lictor.kit import times
@@ -29,6 +30,14 @@ _MOST_PREPARED = 1000  # lists are asked for with any filters, so their statemen
 # Bodies guard their writes themselves; a stricter default of the database would only make more of them fail.
 BEGIN = "begin isolation level read committed"
 
+# A server that vanished without a word is noticed within a minute; a URL may say otherwise.
+_NOTICE_SILENCE = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
+
 
 class Connection:
     """A connection that is always in pipeline mode: ``push`` sends, ``fetch`` sends and waits for everything sent."""
@@ -36,7 +45,8 @@ class Connection:
     __slots__ = ("_connection", "_count", "_loaders", "_pending", "_pg", "_prepared", "_readable", "_ready")
 
     def __init__(self, conninfo: str, *, connect_timeout: int = 5) -> None:
-        self._connection = psycopg.connect(conninfo, autocommit=True, connect_timeout=connect_timeout)
+        settings = {**_NOTICE_SILENCE, "connect_timeout": connect_timeout, **conninfo_to_dict(conninfo)}
+        self._connection = psycopg.connect(autocommit=True, **settings)  # type: ignore[arg-type]
         self._pg = self._connection.pgconn
         self._prepared: dict[str, bytes] = {}
         self._loaders: dict[bytes, list[Callable[[bytes], Any] | None]] = {}
