@@ -176,7 +176,9 @@ class App:
     def document(self) -> bytes:
         """The OpenAPI document as JSON, built at the first call."""
         if self._document is None:
-            self._document = encode(openapi.document(list(self.endpoints.values()), self.settings))
+            settings, endpoints = self.settings, list(self.endpoints.values())
+            described = openapi.document(endpoints, settings.title, settings.version, settings.default_limit)
+            self._document = encode(described)
         return self._document
 
     async def _send(self, request: Request, answer: Wire, send: Send) -> None:

@@ -13,7 +13,6 @@ from lictor.web.routing import Route
 from lictor.web.schemas import REFERENCE, Schemas
 
 if TYPE_CHECKING:
-    from lictor.web.asgi import WebSettings
     from lictor.web.endpoint import Endpoint, Parameter, Unbuilt
 
 VERSION_HEADER = {
@@ -25,17 +24,17 @@ VERSION_HEADER = {
 JSON = "application/json"
 
 
-def document(endpoints: list[Endpoint | Unbuilt], settings: WebSettings) -> dict[str, Any]:
+def document(endpoints: list[Endpoint | Unbuilt], title: str, version: str, default_limit: int) -> dict[str, Any]:
     """The document as plain values: every operation that is not hidden, with the schemas of what it takes and gives."""
     shown = [endpoint for endpoint in endpoints if not endpoint.route.hidden]
-    schemas = Schemas(settings.default_limit)
+    schemas = Schemas(default_limit)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in sorted(shown, key=lambda each: each.route.path):
         operation = _operation(endpoint, schemas)
         paths.setdefault(endpoint.route.template, {})[endpoint.route.method.lower()] = operation
     return {
         "openapi": "3.1.0",
-        "info": {"title": settings.title, "version": settings.version},
+        "info": {"title": title, "version": version},
         "paths": paths,
         "components": {"schemas": {**schemas.components, "RequestError": REQUEST_ERROR}},
     }
