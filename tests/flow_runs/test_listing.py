@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import msgspec
 import pytest
 from tests import calls
-from tests.rows import a_flow, a_flow_run, a_state, a_work_pool, a_work_queue, insert
+from tests.rows import a_flow, a_flow_run, a_state, a_work_pool, a_work_queue
 from tests.web.client import TestClient
 
-from lictor import flow_run_states
+from lictor import flow_run_states, logs
 from lictor.db import Database, Tx
+from lictor.feed import Bell
 from lictor.flow_runs import list_routes
 from lictor.flow_runs.types import FlowRunPolicy
 from lictor.kit import clock, ids
+from lictor.logs import LogCreate
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -213,11 +216,10 @@ def test_logs_as_a_file(db: Database, client: TestClient) -> None:
 
     def body(tx: Tx) -> str:
         run = a_flow_run(tx, a_flow(tx), name="naïve/run")
-        common = {"created": NOON, "name": "l", "level": 20, "flow_run_id": run}
-        insert(tx, "log", timestamp=NOON + MINUTE, message="last", task_run_id=task_run, **common)
-        for index in range(1500):
-            insert(tx, "log", timestamp=NOON, message=f'{index} "x"\n, y', **common)
-        insert(tx, "log", timestamp=NOON, message="of another", **{**common, "flow_run_id": ids.new()})
+        of_run = UUID(run)
+        written = [LogCreate("l", 20, "last", NOON + MINUTE, of_run, UUID(task_run))]
+        written += [LogCreate("l", 20, f'{index} "x"\n, y', NOON, of_run) for index in range(1500)]
+        logs.insert(tx, [*written, LogCreate("l", 20, "of another", NOON, UUID(ids.new()))], Bell())
         return run
 
     run = db.write_now(body)
