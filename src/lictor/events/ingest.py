@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 # What one socket may have waiting for its commit: then it is not read until there is room.
 MOST_WAITING = 2_000
 MOST_BYTES_WAITING = 16_000_000
-# What one transaction takes.
-MOST_AT_ONCE = 500
+# What one transaction takes. Another server that is sent the same events waits for it, so it must not take long.
+MOST_AT_ONCE = 100
 MOST_BYTES_AT_ONCE = 4_000_000
 
 Follow = Callable[[Tx, list[Event]], None]
