@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -91,7 +92,7 @@ class Journal:
         history = await fetch(link, f"/api/task_run_states/?task_run_id={run_id}")
         self._compare("task run", run_id, known, {state["id"]: state["name"] for state in history})
         self._once("task run", run_id, [state["name"] for state in history])
-        newest = max(history, key=lambda state: state["timestamp"], default={"name": None})
+        newest = max(history, key=_instant, default={"name": None})
         if len(known) == len(history) and run["state_name"] != newest["name"]:
             self.problems.append(f"task run {run_id} shows {run['state_name']}, its newest state is {newest['name']}")
 
@@ -121,3 +122,8 @@ async def fetch(link: Connection, path: str, body: Any = None) -> Any:
     answer = await (link.get(path) if body is None else link.post(path, body))
     assert answer.status == 200, f"{path}: {answer.status} {answer.body[:500]!r}"
     return answer.json()
+
+
+def _instant(state: dict[str, Any]) -> datetime:
+    # Not the text: an instant on the full second is written without a fraction, and would come last.
+    return datetime.fromisoformat(state["timestamp"])
