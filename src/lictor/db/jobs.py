@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
+
+log = logging.getLogger(__name__)
 
 
 class Job:
@@ -98,6 +101,14 @@ def deliver(jobs: Iterable[Job]) -> None:
             job.outbox.put(job)
         elif job.done is not None:
             job.done.set()
+
+
+def call_hook(hook: Callable[..., None], args: tuple[Any, ...]) -> None:
+    """Run what a transaction left to do after its commit."""
+    try:
+        hook(*args)
+    except BaseException:  # the commit stands: those who wait for it must hear so
+        log.exception("a hook after a commit failed: %r", hook)
 
 
 def _resolve(job: Job) -> None:

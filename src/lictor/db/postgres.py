@@ -20,7 +20,7 @@ from psycopg import errors as pg
 
 from lictor.db import migrate
 from lictor.db.dialect import POSTGRES, Compiled
-from lictor.db.jobs import Job, Outboxes, deliver
+from lictor.db.jobs import Job, Outboxes, call_hook, deliver
 from lictor.db.pgwire import Connection, Row
 from lictor.db.tx import Database, LostRace, Tx
 from lictor.kit.errors import Conflict, LictorError, Unavailable, Unprocessable
@@ -253,20 +253,13 @@ def _run_write(connection: Connection, job: Job) -> None:
             raise _CommitLost(str(error)) from error
         raise
     for hook, args in tx.hooks:
-        _call(hook, args)
+        call_hook(hook, args)
 
 
 def _drop(connection: Connection | None) -> None:
     if connection is not None:
         with suppress(psycopg.Error):
             connection.close()
-
-
-def _call(hook: Callable[..., None], args: tuple[Any, ...]) -> None:
-    try:
-        hook(*args)
-    except BaseException:  # the commit stands: those who wait for it must hear so
-        log.exception("a hook after a commit failed: %r", hook)
 
 
 def _translate(error: BaseException) -> BaseException:

@@ -25,7 +25,7 @@ import msgspec
 
 from lictor.db import migrate
 from lictor.db.dialect import SQLITE, Compiled
-from lictor.db.jobs import Job, Outboxes, deliver
+from lictor.db.jobs import Job, Outboxes, call_hook, deliver
 from lictor.db.tx import Database, LostRace, Row, Tx
 from lictor.kit import times
 from lictor.kit.errors import Conflict, LictorError, Unavailable, Unprocessable
@@ -314,7 +314,7 @@ def _run_batch(connection: apsw.Connection, jobs: Iterator[Job], batch: list[Job
             connection.execute("rollback")
         raise
     for hook, args in hooks:
-        _call(hook, args)
+        call_hook(hook, args)
 
 
 def _run_bare(connection: apsw.Connection, jobs: Iterator[Job], batch: list[Job]) -> list[Hook] | None:
@@ -373,13 +373,6 @@ def _run_read(connection: apsw.Connection, job: Job) -> None:
     finally:
         if connection.in_transaction:
             connection.execute("commit")
-
-
-def _call(hook: Callable[..., None], args: tuple[Any, ...]) -> None:
-    try:
-        hook(*args)
-    except BaseException:  # the commit stands: those who wait for it must hear so
-        log.exception("a hook after a commit failed: %r", hook)
 
 
 def _translate(error: BaseException) -> BaseException:

@@ -104,7 +104,7 @@ def create(
     store.insert_state(tx, run.id, state)
     observed_states.note(tx, state.type, state.name, state.timestamp)
     for effect in decision.effects:
-        carry_out(effect, tx, subject, orchestration.limits(tx))
+        carry_out(tx, effect, subject, orchestration.limits(tx))
     state.data = kept(state.data)
     return run, True
 

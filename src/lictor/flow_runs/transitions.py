@@ -69,7 +69,7 @@ def set_state(
     decision = decide(policy or flow_policy(force), transition)
     _write(tx, subject, decision, now)
     for effect in decision.effects:
-        carry_out(effect, tx, subject, facts)
+        carry_out(tx, effect, subject, facts)
     return decision.outcome()
 
 
@@ -82,7 +82,7 @@ def _write(tx: Tx, subject: Subject, decision: Decision, now: datetime) -> None:
         observed_states.note(tx, state.type, state.name, state.timestamp)
 
 
-def carry_out(effect: FlowEffect | Struct, tx: Tx, subject: Subject, facts: FlowFacts) -> None:
+def carry_out(tx: Tx, effect: FlowEffect | Struct, subject: Subject, facts: FlowFacts) -> None:
     """Do what a decision asks for beside the state and the run, in the same transaction."""
     run = subject.run
     match effect:
