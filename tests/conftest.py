@@ -29,7 +29,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "dialect" in metafunc.fixturenames:
         chosen = metafunc.config.getoption("--db")
-        metafunc.parametrize("dialect", DIALECTS if chosen == "both" else [chosen])
+        only = metafunc.definition.get_closest_marker("only_on")
+        dialects = [dialect for dialect in DIALECTS if only is None or dialect in only.args]
+        metafunc.parametrize("dialect", dialects if chosen == "both" else [one for one in dialects if one == chosen])
 
 
 @pytest.fixture(autouse=True)

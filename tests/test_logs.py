@@ -247,7 +247,7 @@ def test_a_slow_reader_holds_back_its_own_reading_only(database_url: str) -> Non
         total = 3000
         texts = [f"{index:05}" + "x" * 5000 for index in range(total)]
         for at in range(0, total, 500):
-            db.write_now(logs.insert, [_create(text) for text in texts[at : at + 500]], Bell())
+            db.write_now(logs.insert, [_create(text) for text in texts[at : at + 500]])
         until(lambda: sum(reads) > 0)
         assert sum(reads) < total
         assert [heard(one)[:5] for _ in texts] == [text[:5] for text in texts]

@@ -27,7 +27,7 @@ from lictor.concurrency.slots import Waits
 from lictor.db import Database, open_database
 from lictor.events import routes as event_routes
 from lictor.events.ingest import EventLimits, Intake
-from lictor.feed import Bell
+from lictor.feed import Bells, Notices
 from lictor.flow_runs import list_routes as flow_run_lists
 from lictor.flow_runs import routes as flow_run_routes
 from lictor.flow_runs.transitions import Orchestration
@@ -73,23 +73,27 @@ def build(settings: Settings) -> App:
 
 def assemble(settings: Settings, db: Database) -> App:
     """The application over a database; it migrates the database when it starts and closes it when it stops."""
+    bells = Bells(db)
+    notices = Notices(db, bells)
     supervisor = _supervisor(settings, db)
 
     async def start() -> None:
         if settings.database.migrate_on_start:
             db.migrate()
+        notices.start()
         if supervisor is not None:
             await supervisor.start()
 
     async def stop() -> None:
         if supervisor is not None:
             await supervisor.stop()
+        notices.stop()
         db.close()
 
     with_api = settings.lictor.role != "services"
     return App(
         ROUTERS if with_api else (root.router,),
-        _services(settings, db),
+        _services(settings, db, bells),
         _web(settings),
         unbuilt=(unbuilt.router(),) if with_api else (),
         csrf=csrf.checker(db) if settings.api.csrf_protection_enabled else None,
@@ -98,7 +102,7 @@ def assemble(settings: Settings, db: Database) -> App:
     )
 
 
-def _services(settings: Settings, db: Database) -> Mapping[type, Any]:
+def _services(settings: Settings, db: Database, bells: Bells) -> Mapping[type, Any]:
     """What endpoints may ask for, by type."""
     rules = RuleSettings(
         deployment_lease_seconds=settings.concurrency.initial_deployment_lease_duration,
@@ -123,7 +127,7 @@ def _services(settings: Settings, db: Database) -> Mapping[type, Any]:
         TaskOrchestration: TaskOrchestration(rules, tag_slots(waits)),
         Waits: waits,
         Intake: Intake(db, (recorder.record,), limits),
-        LogStream: LogStream(Bell(), streaming),
+        LogStream: LogStream(bells.of(logs.TOPIC), streaming),
     }
 
 

@@ -29,6 +29,9 @@ from lictor.web.sockets import UNREADABLE
 
 log = logging.getLogger(__name__)
 
+# Each commit that wrote logs tells of it.
+TOPIC = "logs"
+
 LEVEL_BITS = 16  # the reference's column is a smallint
 
 
@@ -119,7 +122,7 @@ class LogSlice(Embedded):
 class LogStream(Struct, frozen=True):
     """How logs reach those who follow them; not `enabled`, they do not."""
 
-    bell: Bell
+    bell: Bell  # rings when logs were committed
     enabled: bool = False
     poll_seconds: float = 1.0
 
@@ -156,11 +159,11 @@ SWEEP = sql(
 EXHUME = sql("logs.exhume", None, "delete from run_tombstone where run_id = :run_id")
 
 
-def insert(tx: Tx, logs: list[LogCreate], bell: Bell) -> None:
+def insert(tx: Tx, logs: list[LogCreate]) -> None:
     """Store logs. NUL characters, which PostgreSQL cannot hold, are left out on both databases."""
     now = times.text(clock.now())
     tx.many(INSERT, [_row(log, now) for log in logs])
-    tx.after_commit(bell.ring)
+    tx.tell(TOPIC)
 
 
 def page(tx: Tx, wanted: LogSlice) -> list[Log]:
@@ -212,8 +215,8 @@ router = Router("/logs", tag="Logs")
 
 
 @router.post("/", status=201)
-def create_logs(body: list[LogCreate], db: Database, stream: LogStream) -> Awaitable[None]:
-    return db.write(insert, body, stream.bell)
+def create_logs(body: list[LogCreate], db: Database) -> Awaitable[None]:
+    return db.write(insert, body)
 
 
 @router.post("/filter")

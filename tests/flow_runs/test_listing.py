@@ -15,7 +15,6 @@ from tests.web.client import TestClient
 
 from lictor import flow_run_states, logs
 from lictor.db import Database, Tx
-from lictor.feed import Bell
 from lictor.flow_runs import list_routes
 from lictor.flow_runs.types import FlowRunPolicy
 from lictor.kit import clock, ids
@@ -219,7 +218,7 @@ def test_logs_as_a_file(db: Database, client: TestClient) -> None:
         of_run = UUID(run)
         written = [LogCreate("l", 20, "last", NOON + MINUTE, of_run, UUID(task_run))]
         written += [LogCreate("l", 20, f'{index} "x"\n, y', NOON, of_run) for index in range(1500)]
-        logs.insert(tx, [*written, LogCreate("l", 20, "of another", NOON, UUID(ids.new()))], Bell())
+        logs.insert(tx, [*written, LogCreate("l", 20, "of another", NOON, UUID(ids.new()))])
         return run
 
     run = db.write_now(body)

@@ -20,7 +20,7 @@ from psycopg import errors as pg
 
 from lictor.db import migrate
 from lictor.db.dialect import POSTGRES, Compiled
-from lictor.db.jobs import Job, Outboxes, call_hook, deliver
+from lictor.db.jobs import Job, Outboxes, deliver
 from lictor.db.pgwire import Connection, Row
 from lictor.db.tx import Database, LostRace, Tx
 from lictor.kit.errors import Conflict, LictorError, Unavailable, Unprocessable
@@ -69,6 +69,7 @@ class PostgresDatabase(Database):
     dialect = POSTGRES
 
     def __init__(self, conninfo: str, *, pool_size: int = 8, statement_timeout: float | None = 10.0) -> None:
+        super().__init__()
         self.url = conninfo
         self.statement_timeout = statement_timeout
         self._pool_size = pool_size
@@ -169,7 +170,10 @@ class PostgresDatabase(Database):
             fresh = connection is None
             try:
                 connection = connection or self.connect()
-                (_run_read if job.reads else _run_write)(connection, job)
+                if job.reads:
+                    _run_read(connection, job)
+                else:
+                    self._committed([_run_write(connection, job)])
                 return connection
             except BaseException as error:
                 broke = connection is not None and connection.broken
@@ -239,7 +243,7 @@ def _run_read(connection: Connection, job: Job) -> None:
         raise
 
 
-def _run_write(connection: Connection, job: Job) -> None:
+def _run_write(connection: Connection, job: Job) -> PostgresTx:
     tx = PostgresTx(connection)
     committing = False
     try:
@@ -252,8 +256,7 @@ def _run_write(connection: Connection, job: Job) -> None:
         if committing and connection.broken:
             raise _CommitLost(str(error)) from error
         raise
-    for hook, args in tx.hooks:
-        call_hook(hook, args)
+    return tx
 
 
 def _drop(connection: Connection | None) -> None:

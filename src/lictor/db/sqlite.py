@@ -25,7 +25,7 @@ import msgspec
 
 from lictor.db import migrate
 from lictor.db.dialect import SQLITE, Compiled
-from lictor.db.jobs import Job, Outboxes, call_hook, deliver
+from lictor.db.jobs import Job, Outboxes, deliver
 from lictor.db.tx import Database, LostRace, Row, Tx
 from lictor.kit import times
 from lictor.kit.errors import Conflict, LictorError, Unavailable, Unprocessable
@@ -40,8 +40,6 @@ TRIES = 5
 BUSY_TIMEOUT_MS = 10_000
 STATEMENTS_KEPT = 500  # prepared, on each connection
 _UNIQUE = re.compile(r"UNIQUE constraint failed: (?:index '(\w+)'|(.*))")
-
-Hook = tuple[Callable[..., None], tuple[Any, ...]]
 
 
 class SqliteTx(Tx):
@@ -81,6 +79,7 @@ class SqliteDatabase(Database):
     dialect = SQLITE
 
     def __init__(self, path: str, *, readers: int = 2) -> None:
+        super().__init__()
         self.url = f"sqlite:///{path}"
         self.path = path
         self._writes: SimpleQueue[Job | None] = SimpleQueue()
@@ -175,7 +174,7 @@ class SqliteDatabase(Database):
         while (first := self._writes.get()) is not None:
             batch: list[Job] = []
             try:
-                _run_batch(connection, self._waiting(first), batch)
+                self._committed(_run_batch(connection, self._waiting(first), batch))
             except BaseException as error:  # whatever it is: nobody may wait for ever, and the thread goes on
                 for job in batch:
                     job.fail(_translate(error))
@@ -297,29 +296,28 @@ def _use_wal(connection: apsw.Connection) -> None:
             time.sleep(0.01)
 
 
-def _run_batch(connection: apsw.Connection, jobs: Iterator[Job], batch: list[Job]) -> None:
-    """Run jobs in one transaction; `batch` lists those that were begun, also if this raises.
+def _run_batch(connection: apsw.Connection, jobs: Iterator[Job], batch: list[Job]) -> list[SqliteTx]:
+    """Run jobs in one transaction; those that stand. `batch` lists those that were begun, also if this raises.
 
     A savepoint costs as much as a small statement, and hardly any body fails after it has written something. So there
     are none at first. When a body does fail so, everything is rolled back and runs again with a savepoint for each.
     """
     try:
-        hooks = _run_bare(connection, jobs, batch)
-        if hooks is None:
+        done = _run_bare(connection, jobs, batch)
+        if done is None:
             _begin(connection)
-            hooks = [hook for job in batch for hook in _run_guarded(connection, job)]
+            done = [tx for job in batch if (tx := _run_guarded(connection, job)) is not None]
         connection.execute("commit")
+        return done
     except BaseException:
         if connection.in_transaction:
             connection.execute("rollback")
         raise
-    for hook, args in hooks:
-        call_hook(hook, args)
 
 
-def _run_bare(connection: apsw.Connection, jobs: Iterator[Job], batch: list[Job]) -> list[Hook] | None:
+def _run_bare(connection: apsw.Connection, jobs: Iterator[Job], batch: list[Job]) -> list[SqliteTx] | None:
     """Run jobs without savepoints; None if one failed and left something to undo. (No body changes the schema.)"""
-    hooks: list[Hook] = []
+    done: list[SqliteTx] = []
     for job in jobs:
         batch.append(job)
         if len(batch) == 1:
@@ -335,8 +333,8 @@ def _run_bare(connection: apsw.Connection, jobs: Iterator[Job], batch: list[Job]
                 return None
             job.fail(_translate(error))
         else:
-            hooks += tx.hooks
-    return hooks
+            done.append(tx)
+    return done
 
 
 def _begin(connection: apsw.Connection) -> None:
@@ -345,7 +343,7 @@ def _begin(connection: apsw.Connection) -> None:
     connection.execute("begin immediate")
 
 
-def _run_guarded(connection: apsw.Connection, job: Job) -> list[Hook]:
+def _run_guarded(connection: apsw.Connection, job: Job) -> SqliteTx | None:
     job.error = None
     for attempt in range(1, TRIES + 1):
         connection.execute("savepoint body")
@@ -360,9 +358,9 @@ def _run_guarded(connection: apsw.Connection, job: Job) -> list[Hook]:
             if isinstance(error, LostRace) and attempt < TRIES:
                 continue
             job.fail(_translate(error))
-            return []
+            return None
         connection.execute("release body")
-        return tx.hooks
+        return tx
     raise AssertionError("the last try returns")
 
 

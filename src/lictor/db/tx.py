@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from lictor.db.dialect import Compiled, Dialect
+from lictor.db.jobs import call_hook
 from lictor.db.statement import Statement, composed
 from lictor.db.where import Where
 from lictor.kit.errors import LictorError
@@ -26,12 +27,13 @@ class Tx(ABC):
     A body may run more than once (lost race, deadlock, lost connection): it must have no other effects than these.
     """
 
-    __slots__ = ("hooks",)
+    __slots__ = ("hooks", "topics")
 
     dialect: Dialect
 
     def __init__(self) -> None:
         self.hooks: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
+        self.topics: set[str] = set()
 
     def one(self, statement: Statement[R], **params: Any) -> R | None:
         """The first row, or None."""
@@ -90,6 +92,10 @@ class Tx(ABC):
         """Call ``hook`` once this body's work is durable, on the database thread: it must be quick."""
         self.hooks.append((hook, args))
 
+    def tell(self, topic: str) -> None:
+        """Let those know who listen to a topic (`Database.listen`), once this body's work is durable."""
+        self.topics.add(topic)
+
     @abstractmethod
     def _first(self, statement: Compiled, params: dict[str, Any]) -> Row | None: ...
 
@@ -114,6 +120,24 @@ class Database(ABC):
 
     dialect: Dialect
     url: str
+
+    def __init__(self) -> None:
+        self._listeners: tuple[Callable[[str], None], ...] = ()
+
+    def listen(self, call: Callable[[str], None]) -> None:
+        """Have `call` called with each topic that a commit of this process told of, on the database thread."""
+        self._listeners += (call,)
+
+    def _committed(self, bodies: Iterable[Tx]) -> None:
+        """Do what bodies left to do once they are durable; a topic that several told of is told once."""
+        topics: set[str] = set()
+        for tx in bodies:
+            topics |= tx.topics
+            for hook, args in tx.hooks:
+                call_hook(hook, args)
+        for topic in topics:
+            for call in self._listeners:
+                call_hook(call, (topic,))
 
     @abstractmethod
     def read(self, body: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:

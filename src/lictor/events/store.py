@@ -13,6 +13,9 @@ from lictor.kit import clock, times
 
 _json = msgspec.json.encode
 
+# Each commit that wrote events tells of it.
+TOPIC = "events"
+
 INSERT = sql(
     "events.insert",
     None,
@@ -39,6 +42,7 @@ def emit(tx: Tx, event: Event) -> None:
     """Write one event of the server's own making: its id is new, so nothing is read first."""
     tx.put(INSERT, **_row(event, times.text(clock.now())))
     tx.put(INSERT_RESOURCES, id=event.id, resource_ids=_resource_ids(event))
+    tx.tell(TOPIC)
 
 
 def emit_all(tx: Tx, events: list[Event]) -> None:
@@ -63,6 +67,7 @@ def _insert(tx: Tx, events: list[Event], received: datetime) -> None:
     at = times.text(received)
     tx.many(INSERT, [_row(event, at) for event in events])
     tx.many(INSERT_RESOURCES, [{"id": event.id, "resource_ids": _resource_ids(event)} for event in events])
+    tx.tell(TOPIC)
 
 
 def _row(event: Event, received: str) -> dict[str, Any]:

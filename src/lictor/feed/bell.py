@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 
@@ -17,6 +18,12 @@ class Bell:
         self.rung = 0
         self._lock = threading.Lock()
         self._waiting: dict[asyncio.Event, asyncio.AbstractEventLoop] = {}
+        self._calls: tuple[Callable[[], None], ...] = ()
+
+    def call(self, call: Callable[[], None]) -> None:
+        """Have `call` called at each ring, such as a service's `nudge`; on the thread that rings: it must be quick."""
+        with self._lock:
+            self._calls += (call,)
 
     def ring(self) -> None:
         with self._lock:
@@ -26,6 +33,8 @@ class Bell:
             # A loop that was closed has nobody left who waits.
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(event.set)
+        for call in self._calls:
+            call()
 
     async def wait(self, seconds: float, heard: int | None = None) -> None:
         """Until the bell rings, or so many seconds; not at all if it has rung since it had rung `heard` times."""

@@ -13,9 +13,10 @@ MOST_GAPS = 10_000
 class Positions:
     """Read rows `position > last or position in gaps`, then tell which ones came."""
 
-    def __init__(self, last: int) -> None:
+    def __init__(self, last: int, gaps: Iterable[int] = (), now: float = 0.0) -> None:
+        """From the last position that was seen; a follower that goes on where it stopped gives its gaps, too."""
         self.last = last
-        self._gaps: dict[int, float] = {}
+        self._gaps: dict[int, float] = dict.fromkeys(gaps, now)
 
     @property
     def gaps(self) -> list[int]:
