@@ -38,6 +38,10 @@ from lictor.states.decisions import RuleSettings
 from lictor.task_runs import recorder
 from lictor.task_runs import routes as task_run_routes
 from lictor.task_runs.transitions import TaskOrchestration
+from lictor.ui import flow_runs as ui_flow_runs
+from lictor.ui import flows as ui_flows
+from lictor.ui import schemas as ui_schemas
+from lictor.ui import task_runs as ui_task_runs
 from lictor.web import Router
 from lictor.web.asgi import App, WebSettings
 
@@ -58,6 +62,10 @@ ROUTERS: tuple[Router, ...] = (
     concurrency_routes.router,
     tag_limit_routes.router,
     event_routes.router,
+    ui_flows.router,
+    ui_flow_runs.router,
+    ui_task_runs.router,
+    ui_schemas.router,
 )
 
 

@@ -100,14 +100,6 @@ POST /events/filter read_events 200 O
 GET /events/filter/next read_account_events_page 200 - ?page-token!
 POST /task_workers/filter read_task_workers 200 O
 POST /templates/validate validate_template 200 O
-POST /ui/flow_runs/count-task-runs count_task_runs_by_flow_run 200 R
-POST /ui/flow_runs/history read_flow_run_history 200 O
-POST /ui/flows/count-deployments count_deployments_by_flow 200 R
-POST /ui/flows/next-runs next_runs_by_flow 200 R
-POST /ui/schemas/validate validate_obj 200 R
-POST /ui/task_runs/count read_task_run_counts_by_state 200 O
-POST /ui/task_runs/dashboard/counts read_dashboard_task_run_counts 200 R
-GET /ui/task_runs/{id:uuid} read_task_run_with_flow_run_name 200 -
 POST /work_pools/ create_work_pool 201 R
 POST /work_pools/count count_work_pools 200 O
 POST /work_pools/filter read_work_pools 200 O

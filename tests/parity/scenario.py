@@ -58,6 +58,7 @@ GROUPS: tuple[str, ...] = (
     "concurrency_v2",
     "saved_searches",
     "observed_states",
+    "ui",
     "deployments_needed",
 )
 MISSING: Any = object()

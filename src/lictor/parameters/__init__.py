@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from lictor.kit.lazy import lazy
-from lictor.parameters.hydration import HydrationError, hydrate
+from lictor.parameters.hydration import HydrationError, hydrate, hydrate_draft
 from lictor.parameters.sizes import check_size
 
 if TYPE_CHECKING:
@@ -11,4 +11,4 @@ if TYPE_CHECKING:
 else:
     schemas = lazy("lictor.parameters.schemas")
 
-__all__ = ["HydrationError", "check_size", "hydrate", "schemas"]
+__all__ = ["HydrationError", "check_size", "hydrate", "hydrate_draft", "schemas"]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import jsonschema
 import referencing.exceptions
+
+from lictor.parameters.hydration import HydrationError, Template
 
 Schema = dict[str, Any]
 
@@ -37,6 +40,70 @@ def validate(values: Any, schema: Any, *, require: bool = True, allow_none_with_
     if error is not None:
         where = "" if error.json_path == "$" else f" for field {error.json_path.replace('$.', '')!r}"
         raise Mismatch(f"Validation failed{where}. Failure reason: {error.message}")
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with values; `place` leads there by keys and indexes."""
+
+    place: tuple[str | int, ...]
+    message: str
+
+
+def draft_faults(values: Any, schema: Any) -> list[Fault]:
+    """All that is wrong with the values of a form (see `hydration.hydrate_draft`), formats such as dates included.
+
+    Raises Mismatch for a schema that cannot be used, CircularSchema for one that cannot be followed.
+    """
+    schema = mended(schema)
+    checker = jsonschema.Draft202012Validator.FORMAT_CHECKER
+    try:
+        _DraftValidator.check_schema(schema, format_checker=checker)
+        validator = _DraftValidator(schema, format_checker=checker, registry=referencing.Registry(retrieve=_never))  # type: ignore[call-arg]
+        errors = list(validator.iter_errors(values))
+    except RecursionError as circular:
+        raise CircularSchema from circular
+    except referencing.exceptions.Unresolvable as missing:
+        raise Mismatch(f"Invalid schema: Validation failed. Failure reason: {missing}") from missing
+    except jsonschema.exceptions.SchemaError as broken:
+        raise Mismatch(f"Invalid schema: {broken.message}") from broken
+    return [_fault(error) for error in _by_place(errors) if not isinstance(error.instance, Template)]
+
+
+def _fault(error: Any) -> Fault:
+    place = tuple(error.relative_path)
+    if error.validator == "required":  # told of the object; it belongs beside the field that is missing
+        place = (*place, error.message.partition(" ")[0].strip("'"))
+    return Fault(place, error.message)
+
+
+def _by_place(errors: list[Any]) -> list[Any]:
+    """The errors place by place; where a value could not be filled in, nothing else is said of it."""
+    places: dict[str, list[Any]] = {}
+    for error in errors:
+        places.setdefault("->".join(map(str, error.relative_path)), []).append(error)
+    kept = ([one for one in group if one.validator == _FILLED_IN] or group for group in places.values())
+    return [error for group in kept for error in group]
+
+
+_FILLED_IN = "_placeholders"
+
+
+def _filled_in(validator: Any, value: Any, instance: Any, schema: Any) -> Iterator[Any]:
+    if isinstance(instance, HydrationError):
+        yield jsonschema.ValidationError(str(instance))
+
+
+_Draft = jsonschema.Draft202012Validator
+_DraftValidator: Any = jsonschema.validators.create(
+    meta_schema=_Draft.META_SCHEMA,
+    validators={**_Draft.VALIDATORS, _FILLED_IN: _filled_in},
+    version="draft of a form",
+    type_checker=_Draft.TYPE_CHECKER,
+    format_checker=_Draft.FORMAT_CHECKER,
+    id_of=_Draft.ID_OF,
+    # Every schema asks it, also those within.
+    applicable_validators=lambda schema: {**schema, _FILLED_IN: None}.items(),
+)
 
 
 def mended(schema: Any, allow_none_with_default: bool = False) -> Any:
