@@ -1,0 +1,144 @@
+"""Work pools, queues and workers: rows, and what goes over the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
+
+from lictor.web import FieldError, Instant
+from lictor.work_pools.templates import check_template
+
+AGENT_POOL = "default-agent-pool"
+AGENT_TYPE = "prefect-agent"
+
+Name = Annotated[str, Meta(pattern="^[^/%&><]+$")]
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(gt=0)]
+
+
+class Status(StrEnum):
+    """Of a pool or a queue."""
+
+    READY = "READY"
+    NOT_READY = "NOT_READY"
+    PAUSED = "PAUSED"
+
+
+class WorkerStatus(StrEnum):
+    ONLINE = "ONLINE"
+    OFFLINE = "OFFLINE"
+
+
+class StorageConfiguration(Struct, forbid_unknown_fields=True):
+    bundle_upload_step: dict[str, Any] | None = None
+    bundle_execution_step: dict[str, Any] | None = None
+    default_result_storage_block_id: UUID | UnsetType | None = None
+
+
+class WorkPool(Struct):
+    """`active_slots` is null without a limit; `status` is null for a pool of agents."""
+
+    id: str
+    created: datetime
+    updated: datetime
+    name: str
+    description: str | None
+    type: str
+    base_job_template: Raw
+    is_paused: bool
+    concurrency_limit: int | None
+    status: Status | None
+    default_queue_id: str | None
+    storage_configuration: StorageConfiguration
+    active_slots: int | None
+
+
+class WorkPoolCreate(Struct, forbid_unknown_fields=True):
+    name: Name
+    description: str | None = None
+    type: str = AGENT_TYPE
+    base_job_template: dict[str, Any] = {}
+    is_paused: bool = False
+    concurrency_limit: Count | None = None
+    storage_configuration: StorageConfiguration = field(default_factory=StorageConfiguration)
+
+    def __post_init__(self) -> None:
+        if not self.name.strip("' \""):
+            raise FieldError("name", "name cannot be an empty string")
+        check_template(self.base_job_template)
+
+
+class WorkPoolUpdate(Struct, forbid_unknown_fields=True):
+    """Absent: as it was. Null for a pause, a template or a storage configuration passes as input and then conflicts."""
+
+    description: str | UnsetType | None = UNSET
+    is_paused: bool | UnsetType | None = UNSET
+    base_job_template: dict[str, Any] | UnsetType | None = UNSET
+    concurrency_limit: Count | UnsetType | None = UNSET
+    storage_configuration: StorageConfiguration | UnsetType | None = UNSET
+
+    def __post_init__(self) -> None:
+        if self.base_job_template is not UNSET and self.base_job_template is not None:
+            check_template(self.base_job_template)
+
+
+class QueueFilter(Struct):
+    """Which runs a queue of the oldest kind serves, whatever queue they name."""
+
+    tags: list[str] | None = None
+    deployment_ids: list[UUID] | None = None
+
+
+class WorkQueue(Struct):
+    """`active_slots` is null without a limit."""
+
+    id: str
+    created: datetime
+    updated: datetime
+    name: str
+    description: str | None
+    is_paused: bool
+    concurrency_limit: int | None
+    priority: int
+    work_pool_id: str
+    filter: QueueFilter | None
+    last_polled: datetime | None
+    work_pool_name: str
+    status: Status
+    active_slots: int | None
+
+
+class WorkQueueCreate(Struct, forbid_unknown_fields=True):
+    name: Name
+    description: str | None = ""
+    is_paused: bool = False
+    concurrency_limit: Count | None = None
+    priority: Positive | None = None
+    filter: QueueFilter | None = None
+
+
+class WorkQueueUpdate(Struct, forbid_unknown_fields=True):
+    """Absent: as it was. Null for a name, a description, a pause or a priority passes as input and then conflicts."""
+
+    name: str | UnsetType | None = UNSET
+    description: str | UnsetType | None = UNSET
+    is_paused: bool | UnsetType = UNSET
+    concurrency_limit: Count | UnsetType | None = UNSET
+    priority: Positive | UnsetType | None = UNSET
+    last_polled: Instant | UnsetType | None = UNSET
+    filter: QueueFilter | UnsetType | None = UNSET
+
+
+class Worker(Struct):
+    id: str
+    created: datetime
+    updated: datetime
+    name: str
+    work_pool_id: str
+    last_heartbeat_time: datetime | None
+    heartbeat_interval_seconds: int | None
+    status: WorkerStatus
