@@ -305,8 +305,9 @@ def test_without_authorization_nothing_is_told(headers: dict[str, str]) -> None:
     assert guarded.get("/health").status == 200
 
 
-def test_with_authorization() -> None:
-    assert client(WebSettings(auth_string="admin:pass")).get("/hello", headers=basic("admin:pass")).status == 200
+@pytest.mark.parametrize("headers", [basic("admin:pass"), {"authorization": "Bearer admin:pass"}])
+def test_with_authorization(headers: dict[str, str]) -> None:
+    assert client(WebSettings(auth_string="admin:pass")).get("/hello", headers=headers).status == 200
 
 
 async def holds(token: str, client: str) -> bool:

@@ -80,9 +80,46 @@ def test_an_old_client_needs_no_handshake_where_there_is_no_authorization() -> N
         assert socket.receive_json()["frame"] == "1"
 
 
-def test_an_old_client_is_refused_where_there_is_authorization() -> None:
+def test_an_old_client_is_told_why_it_is_closed_where_there_is_authorization() -> None:
     with client(auth_string="a:b").websocket("/echo/x", subprotocols=()) as socket:
-        assert socket.receive()["type"] == "websocket.close"
+        assert socket.receive() == {"type": "websocket.accept"}
+        reason = "'prefect' subprotocol required when auth is configured"
+        assert socket.receive() == {"type": "websocket.close", "code": 1008, "reason": reason}
+
+
+@pytest.mark.parametrize("header", ["Basic YTpi", "Bearer a:b"])
+def test_an_old_client_may_authorize_itself_by_a_header(header: str) -> None:
+    with client(auth_string="a:b").websocket("/echo/x", subprotocols=(), headers={"authorization": header}) as socket:
+        assert socket.receive() == {"type": "websocket.accept"}
+        socket.send("1")
+        assert socket.receive_json()["frame"] == "1"
+
+
+def test_a_header_stands_in_for_a_token_that_is_missing_but_not_for_a_wrong_one() -> None:
+    headers = {"authorization": "Basic YTpi"}
+    with client(auth_string="a:b").websocket("/echo/x", headers=headers) as socket:
+        socket.handshake()
+    with client(auth_string="a:b").websocket("/echo/x", headers=headers) as socket:
+        socket.receive()
+        socket.send({"type": "auth", "token": "wrong"})
+        assert socket.receive()["reason"] == "Invalid token"
+
+
+def test_half_a_surrogate_pair_is_no_token() -> None:
+    with client(auth_string="a:b").websocket("/echo/x") as socket:
+        socket.receive()
+        socket.send('{"type": "auth", "token": "\\ud800"}')
+        assert socket.receive()["code"] == 1008
+
+
+def test_refused_clients_are_warned_of_once_and_without_their_token(caplog: pytest.LogCaptureFixture) -> None:
+    opened = client(auth_string="a:secret")
+    for _ in range(3):
+        with opened.websocket("/echo/x") as socket:
+            socket.receive()
+            socket.send({"type": "auth", "token": "a:guess"})
+            socket.receive()
+    assert [record.getMessage() for record in caplog.records] == ["websockets are closed: Invalid token"]
 
 
 @pytest.mark.parametrize(("frame", "code"), [('"bye"', 4001), ('"bug"', 1011), ("x" * 101, 1009)])

@@ -67,8 +67,8 @@ class Api(Group, frozen=True):
                    "PREFECT_API_DEFAULT_LIMIT", ge=1)
     ] = 200  # fmt: skip
     keepalive_timeout: Annotated[
-        int, about("Seconds an idle connection stays open; more than the load balancer's.", ge=0)
-    ] = 5
+        int, about("Seconds an idle connection stays open; more than the proxy's before it.", ge=0)
+    ] = 95
     csrf_protection_enabled: Annotated[
         bool, about("Ask mutating requests for a CSRF token.", "PREFECT_SERVER_CSRF_PROTECTION_ENABLED")
     ] = False

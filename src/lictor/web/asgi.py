@@ -6,6 +6,7 @@ Everything under the base path is the API. What else is asked for goes to `fallb
 from __future__ import annotations
 
 import logging
+import re
 import zlib
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from lictor.web.answering import EXTENSION
 from lictor.web.codec import encode
 from lictor.web.cors import Cors
 from lictor.web.endpoint import Endpoint, Unbuilt
+from lictor.web.notices import Notices
 from lictor.web.replies import Wire
 from lictor.web.request import Disconnected, Receive, Request, Scope, Send, read_body
 from lictor.web.routing import WEBSOCKET, Route, Router, Tree, table
@@ -33,6 +35,8 @@ Hook = Callable[[], Awaitable[None]]
 _SMALL = (16 + 12, 5)
 _LARGE = (16 + 15, 8)
 _LARGE_FROM = 16 * 1024
+
+_SLASHES = re.compile("//+")
 
 
 class WebSettings(Struct, frozen=True, kw_only=True):
@@ -78,6 +82,7 @@ class App:
         self.on_start = on_start
         self.on_stop = on_stop
         self.in_flight = 0
+        self.notices = Notices(log)
         self.cors = Cors(self.settings.cors_origins, self.settings.cors_methods, self.settings.cors_headers)
         self.routes = table(routers, unbuilt)
         services = {} if services is None else services
@@ -124,7 +129,10 @@ class App:
             await self.fallback(scope, receive, send)
 
     def inside(self, path: str) -> str | None:
-        """The path below the API's base path, or None when it is not below it."""
+        """The path below the API's base path, or None when it is not below it. Doubled slashes count as one: a URL
+        that was put together of parts, each with its own, is meant so."""
+        if "//" in path:
+            path = _SLASHES.sub("/", path)
         return path[len(self.base) :] if path.startswith(self.base + "/") else None
 
     async def _gate(self, request: Request) -> Wire | None:
@@ -140,7 +148,7 @@ class App:
         path, method = request.path, request.method
         secret = self.settings.auth_string
         if secret is not None and path not in auth.UNGUARDED and not auth.authorized(request, secret):
-            return auth.unauthorized()
+            return auth.unauthorized(request, self.notices)
         endpoint, values, methods = self.tree.find(path, method)
         if endpoint is None:
             return self._unmatched(request, methods)
@@ -152,7 +160,9 @@ class App:
         return await endpoint.answer(request, values)
 
     def _unmatched(self, request: Request, methods: set[str]) -> Wire:
-        methods.discard(WEBSOCKET)
+        if WEBSOCKET in methods:
+            methods.discard(WEBSOCKET)
+            self._say_that_upgrades_are_lost(request)
         if methods:
             allow = {"Allow": ", ".join(sorted(methods))}
             raise HTTPError(405, "Method Not Allowed", headers=allow)
@@ -164,6 +174,14 @@ class App:
         if path != "/" and (found is not None or methods - {WEBSOCKET}):
             return _redirect(request, self.base + other)
         raise NotFound("Not Found")
+
+    def _say_that_upgrades_are_lost(self, request: Request) -> None:
+        self.notices.warn(
+            "upgrade",
+            f"{request.method} {self.base}{request.path} came without `Upgrade: websocket`: what lies between "
+            "the client and this server does not pass websockets on. Events, and with them the states of tasks, cannot arrive; "
+            "docs/proxies.md tells how proxies are set up",
+        )
 
     def _page(self, request: Request) -> Wire:
         page = PAGES.get(request.path)
@@ -215,6 +233,8 @@ class App:
             await send({"type": "websocket.close", "code": 1000, "reason": ""})
             return
         if not await socket.open(self.settings.auth_string):
+            if socket.refusal is not None:
+                self.notices.warn(f"websocket {socket.refusal}", f"websockets are closed: {socket.refusal}")
             return
         try:
             await _converse(endpoint, request, values, socket)

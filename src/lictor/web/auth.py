@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 from lictor.kit.errors import BadRequest
 from lictor.web import replies
+from lictor.web.notices import Notices
 from lictor.web.replies import Wire
 from lictor.web.request import Request
 
@@ -29,17 +30,32 @@ _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 def authorized(request: Request, auth_string: str) -> bool:
-    scheme, _, coded = (request.raw_headers.get(b"authorization") or b"").partition(b" ")
-    if scheme.lower() != b"basic":
-        return False
+    """Whether the request bears the secret: `Basic` with it in base64, or `Bearer` with it as it is."""
+    scheme, _, given = (request.raw_headers.get(b"authorization") or b"").partition(b" ")
+    match scheme.lower():
+        case b"basic":
+            return same_secret(_decoded(given), auth_string)
+        case b"bearer":
+            return same_secret(given.strip(), auth_string)
+    return False
+
+
+def _decoded(coded: bytes) -> bytes:
     try:
-        given = base64.b64decode(coded)
+        return base64.b64decode(coded)
     except binascii.Error:
-        return False
-    return hmac.compare_digest(given, auth_string.encode())
+        return b""
 
 
-def unauthorized() -> Wire:
+def same_secret(given: bytes, secret: str) -> bool:
+    """Compared in a time that does not tell how much of it is right."""
+    return hmac.compare_digest(given, secret.encode())
+
+
+def unauthorized(request: Request, notices: Notices) -> Wire:
+    # Dashboards ask without credentials until somebody logs in; who sends wrong ones wants to be told.
+    if b"authorization" in request.raw_headers:
+        notices.warn("credentials", "requests are refused: their Authorization is not PREFECT_SERVER_API_AUTH_STRING")
     return replies.json({"exception_message": "Unauthorized"}, 401)
 
 

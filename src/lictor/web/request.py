@@ -14,6 +14,7 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+_PREFIX = re.compile(r"(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 _CLIENT = re.compile(r"prefect/(\d+)\.(\d+)\.(\d+)")
 
 
@@ -55,13 +56,21 @@ class Request:
 
     @property
     def base_url(self) -> str:
-        """Scheme and host as the client sees them, without a trailing slash; proxies' X-Forwarded-* are believed."""
+        """Scheme, host and prefix as the client sees them, without a trailing slash; proxies' X-Forwarded-* are
+        believed."""
         scheme = self.header("x-forwarded-proto") or self.scope.get("scheme", "http")
         host = self.header("x-forwarded-host") or self.header("host")
         if host is None:
             name, port = self.scope.get("server") or ("localhost", None)
             host = f"{name}:{port}" if port else name
-        return f"{scheme.split(',')[0].strip()}://{host.split(',')[0].strip()}"
+        return f"{scheme.split(',')[0].strip()}://{host.split(',')[0].strip()}{self.prefix}"
+
+    @property
+    def prefix(self) -> str:
+        """What a proxy has taken off the front of the path, as its X-Forwarded-Prefix tells: `/prefect`, or nothing.
+        It goes into pages and URLs, so only plain path segments are believed."""
+        given = (self.header("x-forwarded-prefix") or "").split(",")[0].strip().rstrip("/")
+        return given if _PREFIX.fullmatch(given) else ""
 
 
 async def read_body(request: Request, receive: Receive, most: int) -> bytes:

@@ -1,18 +1,19 @@
 """Websockets: the handshake that every prefect client makes, and frames of JSON text.
 
 A client that offers the subprotocol `prefect` is accepted with it and sends `{"type": "auth", "token": …}` first; the
-answer is `{"type": "auth_success"}`. One that offers none is of an older kind: it is let in as it is, but only when no
-authorization is configured.
+answer is `{"type": "auth_success"}`. One that offers none is of an older kind: it is let in as it is, but where
+authorization is configured only with an `Authorization` header. The upgrade itself is never refused: clients tell their
+users the reason of a close, but not that of a 403.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hmac
 from typing import Any
 
 import msgspec
 
+from lictor.web.auth import authorized, same_secret
 from lictor.web.codec import encode
 from lictor.web.confirming import EXTENSION, Receipts
 from lictor.web.request import Disconnected, Receive, Request, Scope, Send
@@ -58,6 +59,8 @@ class Socket:
         self._most = most
         self._auth_seconds = auth_seconds
         self.closed = False
+        # Why the client was turned away.
+        self.refusal: str | None = None
         self._taken = 0
         # Only the protocol in `confirming` has them; without, pings are answered as they come.
         self._receipts: Receipts | None = scope.get("extensions", {}).get(EXTENSION)
@@ -75,18 +78,20 @@ class Socket:
         except Closed:
             return False
         if refusal is not None:
-            await self.close(POLICY_VIOLATION, refusal)
-            return False
+            return await self._refuse(refusal)
         await self.send({"type": "auth_success"})
         return True
 
+    async def _refuse(self, reason: str) -> bool:
+        self.refusal = reason
+        await self.close(POLICY_VIOLATION, reason)
+        return False
+
     async def _open_bare(self, auth_string: str | None) -> bool:
-        if auth_string is not None:
-            # Closing before accepting makes the server answer the upgrade with 403.
-            await self.close(PROTOCOL_ERROR)
-            return False
         await self._send({"type": "websocket.accept"})
-        return True
+        if auth_string is None or authorized(self.request, auth_string):
+            return True
+        return await self._refuse("'prefect' subprotocol required when auth is configured")
 
     async def _authenticate(self, auth_string: str | None) -> str | None:
         """The reason to refuse the client, or None."""
@@ -100,8 +105,9 @@ class Socket:
         if auth_string is None:
             return None
         if not first.token:
-            return "Auth required but no token provided"
-        same = isinstance(first.token, str) and hmac.compare_digest(first.token.encode(), auth_string.encode())
+            in_header = authorized(self.request, auth_string)
+            return None if in_header else "Auth required but no token provided"
+        same = isinstance(first.token, str) and same_secret(first.token.encode(), auth_string)
         return None if same else "Invalid token"
 
     async def receive(self) -> bytes:
