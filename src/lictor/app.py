@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from lictor import (
@@ -30,6 +31,7 @@ from lictor.events.ingest import EventLimits, Intake
 from lictor.feed import Bells, Notices
 from lictor.flow_runs import list_routes as flow_run_lists
 from lictor.flow_runs import routes as flow_run_routes
+from lictor.flow_runs.loops import CancellationCleanup, LateRuns, PauseExpirations, Unfinished
 from lictor.flow_runs.transitions import Orchestration
 from lictor.logs import LogStream, LogSweeper
 from lictor.loops import Leases, Service, Supervisor
@@ -83,7 +85,8 @@ def assemble(settings: Settings, db: Database) -> App:
     """The application over a database; it migrates the database when it starts and closes it when it stops."""
     bells = Bells(db)
     notices = Notices(db, bells)
-    supervisor = _supervisor(settings, db)
+    services = _services(settings, db, bells)
+    supervisor = _supervisor(settings, db, services)
 
     async def start() -> None:
         if settings.database.migrate_on_start:
@@ -101,7 +104,7 @@ def assemble(settings: Settings, db: Database) -> App:
     with_api = settings.lictor.role != "services"
     return App(
         ROUTERS if with_api else (root.router,),
-        _services(settings, db, bells),
+        services,
         _web(settings),
         unbuilt=(unbuilt.router(),) if with_api else (),
         csrf=csrf.checker(db) if settings.api.csrf_protection_enabled else None,
@@ -139,14 +142,34 @@ def _services(settings: Settings, db: Database, bells: Bells) -> Mapping[type, A
     }
 
 
-def _supervisor(settings: Settings, db: Database) -> Supervisor | None:
+def _supervisor(settings: Settings, db: Database, bound: Mapping[type, Any]) -> Supervisor | None:
     if settings.lictor.role == "api":
         return None
+    services = background_services(settings, db, bound)
+    return Supervisor(services, Leases(db, [service.name for service in services]))
+
+
+def background_services(settings: Settings, db: Database, bound: Mapping[type, Any]) -> list[Service]:
+    """The services that the settings switch on."""
     services: list[Service] = [LogSweeper(db)]
     repossessor = settings.services.repossessor
     if repossessor.enabled:
         services.append(Repossessor(db, _waits(settings), repossessor.loop_seconds))
-    return Supervisor(services, Leases(db, [service.name for service in services]))
+    return services + _run_services(settings, db, bound[Orchestration], bound[TaskOrchestration])
+
+
+def _run_services(settings: Settings, db: Database, runs: Orchestration, tasks: TaskOrchestration) -> list[Service]:
+    """Those that bring runs to a state that nobody else will bring them to."""
+    late, pauses = settings.services.late_runs, settings.services.pause_expirations
+    cancels, unfinished = settings.services.cancellation_cleanup, settings.lictor.unfinished
+    timeout = timedelta(seconds=cancels.cancelling_timeout_seconds)
+    services = (
+        (late.enabled, LateRuns(db, runs, late.after_seconds, late.loop_seconds)),
+        (pauses.enabled, PauseExpirations(db, runs, pauses.loop_seconds)),
+        (cancels.enabled, CancellationCleanup(db, runs, tasks, timeout, cancels.loop_seconds)),
+        (unfinished.enabled, Unfinished(db, runs, tasks, unfinished.grace_seconds, unfinished.loop_seconds)),
+    )
+    return [service for enabled, service in services if enabled]
 
 
 def _waits(settings: Settings) -> Waits:

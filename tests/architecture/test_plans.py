@@ -16,8 +16,9 @@ from lictor.db import Database, Tx
 from lictor.db.dialect import Compiled
 from lictor.db.statement import composed
 from lictor.db.tx import Row
-from lictor.flow_runs import download, graph, listing
+from lictor.flow_runs import children, download, graph, listing, loops
 from lictor.flow_runs.listing import FlowRunHistory, FlowRunPage, FlowRunQuery, FlowRunSlice
+from lictor.task_runs import unfinished
 
 RUNS = 50_000
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -132,6 +133,10 @@ CASES = [
         page(flow_runs={"parent_flow_run_id": {"any_": [an_id(3)]}}),
         ("ix_flow_run__parent_task_run_id",),
     ),
+    Case("may be late", lambda tx: loops.late(tx, START, 500), ("ix_flow_run__may_be_late",)),
+    Case("subflows of the cancelled", lambda tx: children.of_cancelled(tx, 500), ("ix_flow_run__live_child",)),
+    Case("lost subflows", lambda tx: children.lost(tx, START, 500), ("ix_flow_run__live_child",)),
+    Case("unfinished tasks", lambda tx: unfinished.silent(tx, START, 500), ("ix_task_run__state_start",)),
     Case("by name", page(flow_runs={"name": {"any_": ["run 7"]}}), ("ix_flow_run__name",)),
     Case(
         "count of a state", count(flow_runs={"state": {"type": {"any_": ["RUNNING"]}}}), ("ix_flow_run__state_start",)

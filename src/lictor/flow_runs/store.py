@@ -119,6 +119,10 @@ def get(tx: Tx, run_id: str) -> FlowRunResponse:
     return tx.get(FIND, NotFound(NOT_FOUND), id=run_id)
 
 
+def find_subject(tx: Tx, run_id: str) -> Subject | None:
+    return tx.one(SUBJECT, id=run_id)
+
+
 def get_subject(tx: Tx, run_id: str) -> Subject:
     return tx.get(SUBJECT, ObjectNotFound(f"Flow run with id {run_id} not found"), id=run_id)
 

@@ -14,7 +14,7 @@ from msgspec import Struct
 from lictor import observed_states
 from lictor.db import Tx
 from lictor.events import store as events
-from lictor.flow_runs import announcing, inputs, store
+from lictor.flow_runs import announcing, children, inputs, store
 from lictor.flow_runs.effects import (
     DeleteInputs,
     FlowEffect,
@@ -30,7 +30,7 @@ from lictor.flow_runs.store import Subject
 from lictor.kit import clock
 from lictor.states.callers import SERVER, Caller
 from lictor.states.decisions import DEFAULT_SETTINGS, Decision, Policy, RuleSettings, Transition, decide
-from lictor.states.types import Outcome, State, StateCreate, from_create
+from lictor.states.types import CANCELLED, CANCELLING, Outcome, State, StateCreate, from_create
 from lictor.task_runs import transitions as task_transitions
 
 
@@ -53,6 +53,20 @@ def set_state(
 ) -> Outcome:
     """Propose a state for a run. Raises ObjectNotFound for an unknown run."""
     subject = store.get_subject(tx, run_id)
+    return set_state_of(tx, orchestration, subject, wanted, force=force, caller=caller, policy=policy)
+
+
+def set_state_of(
+    tx: Tx,
+    orchestration: Orchestration,
+    subject: Subject,
+    wanted: StateCreate | State,
+    *,
+    force: bool = False,
+    caller: Caller = SERVER,
+    policy: Policy | None = None,
+) -> Outcome:
+    """The same for a run that was read in this transaction."""
     now = clock.now()
     proposed = from_create(wanted, now) if isinstance(wanted, StateCreate) else wanted
     facts = orchestration.limits(tx)
@@ -70,6 +84,8 @@ def set_state(
     _write(tx, subject, decision, now)
     for effect in decision.effects:
         carry_out(tx, effect, subject, facts)
+    if decision.new and subject.run.state_type in (CANCELLING, CANCELLED):
+        _cancel_children(tx, orchestration, subject.run.id)
     return decision.outcome()
 
 
@@ -80,6 +96,17 @@ def _write(tx: Tx, subject: Subject, decision: Decision, now: datetime) -> None:
     if state is not None:
         store.insert_state(tx, subject.run.id, state)
         observed_states.note(tx, state.type, state.name, state.timestamp)
+
+
+def _cancel_children(tx: Tx, orchestration: Orchestration, run_id: str) -> None:
+    """The subflows of a run that is being cancelled are, too, in the same transaction: so many of them at least.
+
+    The service that looks for what is left over finds the rest.
+    """
+    for child in children.of_cancelled_run(tx, run_id):
+        subject = store.find_subject(tx, child.id)
+        if subject is not None:
+            set_state_of(tx, orchestration, subject, child.cancelled(), force=True)
 
 
 def carry_out(tx: Tx, effect: FlowEffect | Struct, subject: Subject, facts: FlowFacts) -> None:

@@ -376,6 +376,14 @@ class WorkerChannel(Group, frozen=True):
     cleanup_max_delivery_attempts: Annotated[int, about("Deliveries before a message is given up.", ge=1)] = 3
 
 
+class Unfinished(Group, frozen=True):
+    enabled: Annotated[bool, about("End what is left of flow runs that have ended without it.")] = True
+    loop_seconds: Annotated[float, about("Seconds between rounds.", ge=0)] = 20.0
+    grace_seconds: Annotated[
+        timedelta, about("How long nothing must have been heard of a task run whose flow run has ended.")
+    ] = seconds(60)
+
+
 class Lictor(Group, frozen=True):
     """What only this server has; the variables are `LICTOR_…`."""
 
@@ -387,6 +395,7 @@ class Lictor(Group, frozen=True):
     max_request_bytes: Annotated[int, about("Most bytes of a request's body.", ge=1024)] = 64 * 1024 * 1024
     reader_threads: Annotated[int, about("Threads that read from SQLite.", ge=1, le=64)] = 2
     shutdown_seconds: Annotated[int, about("Seconds that requests in flight have to finish in at the end.", ge=0)] = 5
+    unfinished: Unfinished = Unfinished()
 
 
 class Settings(Group, frozen=True):

@@ -63,14 +63,14 @@ def set_state(
     caller: Caller = SERVER,
 ) -> Outcome:
     """Propose a state for a task run. Raises ObjectNotFound for an unknown run."""
-    return _set_state(tx, orchestration, store.get_subject(tx, run_id), wanted, force, caller)
+    return set_state_of(tx, orchestration, store.get_subject(tx, run_id), wanted, force=force, caller=caller)
 
 
 def force_state(tx: Tx, run_id: str, state: State) -> None:
     """Mirror a subflow's state on the task run that stands for it; one that is gone is left alone."""
     subject = store.find_subject(tx, run_id)
     if subject is not None:
-        _set_state(tx, DEFAULT, subject, state, True, SERVER)
+        set_state_of(tx, DEFAULT, subject, state, force=True)
 
 
 def retry_failed(tx: Tx, flow_run_id: str, scheduled_time: datetime) -> None:
@@ -80,14 +80,16 @@ def retry_failed(tx: Tx, flow_run_id: str, scheduled_time: datetime) -> None:
         store.update(tx, run_id, {"run_count": 0}, clock.now())
 
 
-def _set_state(
+def set_state_of(
     tx: Tx,
     orchestration: TaskOrchestration,
     subject: Subject,
     wanted: StateCreate | State,
-    force: bool,
-    caller: Caller,
+    *,
+    force: bool = False,
+    caller: Caller = SERVER,
 ) -> Outcome:
+    """The same for a run that was read in this transaction."""
     now = clock.now()
     facts = Facts(tx, orchestration.limits(tx))
     decision = decide_state(subject, wanted, facts, orchestration, force=force, caller=caller, now=now)
