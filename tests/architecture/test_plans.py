@@ -99,6 +99,8 @@ def count(**filters: Any) -> Callable[[Tx], object]:
 
 PRIMARY = ("sqlite_autoindex_flow_run_1", "flow_run_pkey")
 BY_START = ("ix_flow_run__start", "ix_flow_run__state_start")
+# Of few subflows, all may be read.
+LIVE_CHILD = ("ix_flow_run__live_child", "ix_flow_run__parent_task_run_id")
 DAY = {"history_start": "2026-01-20T00:00:00Z", "history_end": "2026-01-21T00:00:00Z", "history_interval_seconds": 60}
 FAILED = {"state": {"type": {"any_": ["FAILED"]}}}
 OVER = {"state": {"type": {"any_": ["FAILED", "COMPLETED"]}}, "start_time": WINDOW}
@@ -134,8 +136,8 @@ CASES = [
         ("ix_flow_run__parent_task_run_id",),
     ),
     Case("may be late", lambda tx: loops.late(tx, START, 500), ("ix_flow_run__may_be_late",)),
-    Case("subflows of the cancelled", lambda tx: children.of_cancelled(tx, 500), ("ix_flow_run__live_child",)),
-    Case("lost subflows", lambda tx: children.lost(tx, START, 500), ("ix_flow_run__live_child",)),
+    Case("subflows of the cancelled", lambda tx: children.of_cancelled(tx, 500), LIVE_CHILD),
+    Case("lost subflows", lambda tx: children.lost(tx, START, 500), LIVE_CHILD),
     Case("unfinished tasks", lambda tx: unfinished.silent(tx, START, 500), ("ix_task_run__state_start",)),
     Case("by name", page(flow_runs={"name": {"any_": ["run 7"]}}), ("ix_flow_run__name",)),
     Case(
