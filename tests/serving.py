@@ -14,11 +14,17 @@ from lictor.web.confirming import ConfirmingProtocol
 
 
 @contextmanager
-def serving(app: Any) -> Iterator[str]:
+def serving(app: Any, http: Any = "httptools") -> Iterator[str]:
     """The address (host and port) at which the application is served meanwhile; in the end it is shut down."""
     port = free_port()
     config = uvicorn.Config(
-        app, port=port, http="httptools", ws=ConfirmingProtocol, log_config=None, timeout_graceful_shutdown=10
+        app,
+        port=port,
+        http=http,
+        ws=ConfirmingProtocol,
+        proxy_headers=False,
+        log_config=None,
+        timeout_graceful_shutdown=10,
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -28,6 +28,7 @@ from lictor.states.callers import Caller
 from lictor.states.decisions import Decision, Transition, decide
 from lictor.states.storing import as_param
 from lictor.states.types import State, from_create, kept
+from lictor.web import Created
 
 
 class Place(Struct):
@@ -107,6 +108,18 @@ def create(
         carry_out(tx, effect, subject, orchestration.limits(tx))
     state.data = kept(state.data)
     return run, True
+
+
+def answer(
+    tx: Tx,
+    orchestration: Orchestration,
+    wanted: FlowRunCreate,
+    *,
+    caller: Caller,
+    created_by: CreatedBy | None = None,
+) -> Created[FlowRunResponse]:
+    """`create`, as a client is answered."""
+    return Created(*create(tx, orchestration, wanted, caller=caller, created_by=created_by))
 
 
 def _existing(tx: Tx, wanted: FlowRunCreate) -> FlowRunResponse:

@@ -21,7 +21,7 @@ from lictor.flow_runs.types import FlowRunCreate, FlowRunResponse, FlowRunUpdate
 from lictor.kit import clock
 from lictor.parameters import check_size
 from lictor.settings import Settings
-from lictor.states.callers import caller_of
+from lictor.states.callers import answered, caller_of
 from lictor.states.types import OrchestrationResult, StateCreate
 from lictor.web import Created, Embedded, Header, Reply, Request, Router
 
@@ -53,7 +53,7 @@ class BulkSetState(Embedded, kw_only=True):
 
 
 @router.post("/", status=201, also=(200,))
-async def create_flow_run(
+def create_flow_run(
     body: FlowRunCreate,
     request: Request,
     db: Database,
@@ -61,11 +61,10 @@ async def create_flow_run(
     orchestration: Orchestration,
     automation_id: Annotated[UUID | None, Header("prefect-automation-id", shown=False)] = None,
     automation_name: Annotated[str | None, Header("prefect-automation-name", shown=False)] = None,
-) -> Created[FlowRunResponse]:
+) -> Awaitable[Created[FlowRunResponse]]:
     check_size(body.parameters, settings.api.max_parameter_size, request)
     created_by = automation(automation_id, automation_name)
-    run, created = await db.write(create.create, orchestration, body, caller=caller_of(request), created_by=created_by)
-    return Created(run, created)
+    return db.write(create.answer, orchestration, body, caller=caller_of(request), created_by=created_by)
 
 
 @router.patch("/{id:uuid}", status=204)
@@ -93,21 +92,18 @@ def update_flow_run_labels(id: str, body: dict[str, Any], db: Database) -> Await
 
 
 @router.post("/{id:uuid}/set_state", also=(201,))
-async def set_flow_run_state(
+def set_flow_run_state(
     id: str, body: SetState, request: Request, db: Database, orchestration: Orchestration
-) -> Created[OrchestrationResult]:
-    outcome = await db.write(
-        transitions.set_state, orchestration, id, body.state, force=body.force, caller=caller_of(request)
-    )
-    return Created(outcome.result, outcome.new)
+) -> Awaitable[Created[OrchestrationResult]]:
+    caller = caller_of(request)
+    return db.write(answered, transitions.set_state, orchestration, id, body.state, force=body.force, caller=caller)
 
 
 @router.post("/{id:uuid}/resume", also=(201,))
-async def resume_flow_run(
+def resume_flow_run(
     id: str, body: Resume, request: Request, db: Database, orchestration: Orchestration
-) -> Created[OrchestrationResult]:
-    outcome = await db.write(resume.resume, orchestration, id, body.run_input, caller=caller_of(request))
-    return Created(outcome.result, outcome.new)
+) -> Awaitable[Created[OrchestrationResult]]:
+    return db.write(answered, resume.resume, orchestration, id, body.run_input, caller=caller_of(request))
 
 
 @router.post("/bulk_delete")

@@ -21,6 +21,12 @@ from lictor.task_runs.store import Subject
 from lictor.task_runs.tracking import TaskRunSnapshot
 from lictor.task_runs.transitions import Facts, TaskOrchestration, carry_out, decide_state, write_state
 from lictor.task_runs.types import TaskRun, TaskRunCreate
+from lictor.web import Created
+
+
+def answer(tx: Tx, orchestration: TaskOrchestration, wanted: TaskRunCreate) -> Created[TaskRun]:
+    """`create`, as a client is answered."""
+    return Created(*create(tx, orchestration, wanted))
 
 
 def create(tx: Tx, orchestration: TaskOrchestration, wanted: TaskRunCreate) -> tuple[TaskRun, bool]:

@@ -8,7 +8,7 @@ from lictor.db import Database, Tx
 from lictor.filters.history import Interval
 from lictor.kit import clock, names
 from lictor.kit.errors import NotFound
-from lictor.states.callers import caller_of
+from lictor.states.callers import answered, caller_of
 from lictor.states.types import OrchestrationResult, StateCreate
 from lictor.task_runs import create, listing, store, transitions
 from lictor.task_runs.listing import TaskRunHistory, TaskRunPage, TaskRunQuery, TaskRunSlice
@@ -25,8 +25,8 @@ class SetState(Embedded):
 
 
 @router.post("/", also=(201,))
-async def create_task_run(body: TaskRunCreate, db: Database, orchestration: TaskOrchestration) -> Created[TaskRun]:
-    return Created(*await db.write(create.create, orchestration, body))
+def create_task_run(body: TaskRunCreate, db: Database, orchestration: TaskOrchestration) -> Awaitable[Created[TaskRun]]:
+    return db.write(create.answer, orchestration, body)
 
 
 @router.post("/count")
@@ -65,13 +65,11 @@ def delete_task_run(id: str, db: Database) -> Awaitable[None]:
 
 
 @router.post("/{id:uuid}/set_state", also=(201,))
-async def set_task_run_state(
+def set_task_run_state(
     id: str, body: SetState, request: Request, db: Database, orchestration: TaskOrchestration
-) -> Created[OrchestrationResult]:
-    outcome = await db.write(
-        transitions.set_state, orchestration, id, body.state, force=body.force, caller=caller_of(request)
-    )
-    return Created(outcome.result, outcome.new)
+) -> Awaitable[Created[OrchestrationResult]]:
+    caller = caller_of(request)
+    return db.write(answered, transitions.set_state, orchestration, id, body.state, force=body.force, caller=caller)
 
 
 def rename(tx: Tx, run_id: str, wanted: TaskRunUpdate) -> None:

@@ -5,22 +5,23 @@ Everything under the base path is the API. What else is asked for goes to `fallb
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import zlib
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec import Struct
 
-from lictor.kit.errors import HTTPError, NotFound
+from lictor.kit.errors import HTTPError, NotFound, Unavailable
 from lictor.web import auth, errors, openapi, replies
-from lictor.web.answering import EXTENSION
 from lictor.web.codec import encode
 from lictor.web.cors import Cors
 from lictor.web.endpoint import Endpoint, Unbuilt
 from lictor.web.notices import Notices
-from lictor.web.replies import Wire
+from lictor.web.replies import Wire, wire
 from lictor.web.request import Disconnected, Receive, Request, Scope, Send, read_body
 from lictor.web.routing import WEBSOCKET, Route, Router, Tree, table
 from lictor.web.sockets import FAILURE, Socket
@@ -77,6 +78,7 @@ class App:
     ) -> None:
         self.settings = settings or WebSettings()
         self.base = "/" + self.settings.api_base_path.strip("/") if self.settings.api_base_path.strip("/") else ""
+        self._below = self.base + "/"
         self.csrf = csrf
         self.fallback = fallback
         self.on_start = on_start
@@ -110,10 +112,58 @@ class App:
         finally:
             self.in_flight -= 1
 
+    def takes(self, method: str, path: str) -> str | None:
+        """The path below the API's base path if `take` can answer it, else None: then it is a matter for ASGI."""
+        if self.csrf is not None and method in auth.MUTATING:
+            return None
+        return self.inside(path)
+
+    def take(self, request: Request, finish: Callable[[Wire], None]) -> asyncio.Task[Any] | None:
+        """Answer a request to the API, body and all, by one call of `finish`; returns the task that does it, if any."""
+        self.in_flight += 1
+        try:
+            answer, status = self._begin(request)
+        except Exception as error:
+            self._finish(request, finish, errors.answer(error, request))
+            return None
+        if isinstance(answer, asyncio.Future):
+            answer.add_done_callback(partial(self._settle, request, finish, status))
+            return None
+        if hasattr(answer, "__await__"):
+            task: asyncio.Task[Any] = asyncio.ensure_future(answer)
+            task.add_done_callback(partial(self._settle, request, finish, status))
+            return task
+        self._finish(request, finish, answer if type(answer) is Wire else wire(answer, status))
+        return None
+
+    def _begin(self, request: Request) -> tuple[Any, int]:
+        found = self._look_up(request)
+        if isinstance(found, Wire):
+            return found, found.status
+        endpoint, values = found
+        if request.method == "GET":
+            request.body = b""
+        return endpoint.begin(request, values), endpoint.status
+
+    def _settle(
+        self, request: Request, finish: Callable[[Wire], None], status: int, future: asyncio.Future[Any]
+    ) -> None:
+        try:
+            answer = wire(future.result(), status)
+        except asyncio.CancelledError:
+            answer = errors.answer(Unavailable("the server stops"), request)
+        except Exception as error:
+            answer = errors.answer(error, request)
+        self._finish(request, finish, answer)
+
+    def _finish(self, request: Request, finish: Callable[[Wire], None], answer: Wire) -> None:
+        self.in_flight -= 1
+        finish(self._dressed(request, answer))
+
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = _path(scope)
         inside = self.inside(path)
-        request = Request(scope, path if inside is None else inside)
+        request = Request.of(scope, path, path if inside is None else inside)
         foreign = inside is None and self.fallback is not None and path not in PAGES
         try:
             answer = await self._gate(request)
@@ -124,7 +174,7 @@ class App:
         except Exception as error:
             answer = errors.answer(error, request)
         if answer is not None:
-            await self._send(request, answer, send)
+            await _send(self._dressed(request, answer), send)
         elif self.fallback is not None:
             await self.fallback(scope, receive, send)
 
@@ -133,7 +183,7 @@ class App:
         that was put together of parts, each with its own, is meant so."""
         if "//" in path:
             path = _SLASHES.sub("/", path)
-        return path[len(self.base) :] if path.startswith(self.base + "/") else None
+        return path[len(self.base) :] if path.startswith(self._below) else None
 
     async def _gate(self, request: Request) -> Wire | None:
         """What is answered before any endpoint is looked for."""
@@ -145,19 +195,27 @@ class App:
         return None
 
     async def _answer(self, request: Request, receive: Receive) -> Wire:
-        path, method = request.path, request.method
+        found = self._look_up(request)
+        if isinstance(found, Wire):
+            return found
+        endpoint, values = found
+        if request.method != "GET":
+            request.body = await read_body(request, receive, self.settings.max_body_bytes)
+        return await endpoint.answer(request, values)
+
+    def _look_up(self, request: Request) -> Wire | tuple[Endpoint | Unbuilt, list[str]]:
+        """The endpoint and its path's values, or the answer where there is none to ask."""
+        path = request.path
         secret = self.settings.auth_string
         if secret is not None and path not in auth.UNGUARDED and not auth.authorized(request, secret):
             return auth.unauthorized(request, self.notices)
-        endpoint, values, methods = self.tree.find(path, method)
+        endpoint, values, methods = self.tree.find(path, request.method)
         if endpoint is None:
             return self._unmatched(request, methods)
         version = request.raw_headers.get(b"x-prefect-api-version")
         if version and version != auth.SPOKEN and path not in auth.UNVERSIONED:
             auth.check_version(version)
-        if method != "GET":
-            request.body = await read_body(request, receive, self.settings.max_body_bytes)
-        return await endpoint.answer(request, values)
+        return endpoint, values
 
     def _unmatched(self, request: Request, methods: set[str]) -> Wire:
         if WEBSOCKET in methods:
@@ -199,27 +257,24 @@ class App:
             self._document = encode(described)
         return self._document
 
-    async def _send(self, request: Request, answer: Wire, send: Send) -> None:
+    def _dressed(self, request: Request, answer: Wire) -> Wire:
+        """The answer with the headers that any answer has, compressed where that is worth it."""
         status, headers, body = answer
         origin = request.raw_headers.get(b"origin")
         if origin is not None and all(name != b"access-control-allow-origin" for name, _ in headers):
             headers = [*headers, *self.cors.answer(origin)]
         if not isinstance(body, bytes):
-            await _stream(status, headers, body, send)
-            return
+            return Wire(status, headers, body)
         if len(body) >= self.settings.gzip_min_bytes and b"gzip" in request.raw_headers.get(b"accept-encoding", b""):
             body = compress(body, self.settings.gzip_level)
             headers = [*headers, (b"content-encoding", b"gzip"), (b"vary", b"Accept-Encoding")]
         if status != 204:
             headers = [*headers, (b"content-length", b"%d" % len(body))]
-        at_once = request.scope.get("extensions", {}).get(EXTENSION)
-        if at_once is None or not at_once(request.scope, status, headers, body):
-            await send({"type": "http.response.start", "status": status, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+        return Wire(status, headers, body)
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = self.inside(_path(scope))
-        request = Request(scope, path or "")
+        request = Request.of(scope, _path(scope), path or "")
         socket = Socket(
             scope,
             receive,
@@ -273,12 +328,23 @@ async def _converse(endpoint: Endpoint | Unbuilt, request: Request, values: list
     await socket.close()
 
 
-async def _stream(status: int, headers: replies.Headers, chunks: replies.Chunks, send: Send) -> None:
+async def _send(answer: Wire, send: Send) -> None:
+    status, headers, body = answer
+    if not isinstance(body, bytes):
+        await stream(answer, send)
+        return
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def stream(answer: Wire, send: Send) -> None:
+    """Send an answer whose body is a stream."""
+    status, headers, chunks = answer
     await send({"type": "http.response.start", "status": status, "headers": headers})
     if isinstance(chunks, AsyncIterable):
         async for chunk in chunks:
             await send(_chunk(chunk))
-    else:
+    elif not isinstance(chunks, bytes):
         for chunk in chunks:
             await send(_chunk(chunk))
     await send({"type": "http.response.body", "body": b""})
@@ -302,7 +368,7 @@ def _path(scope: Scope) -> str:
 
 
 def _redirect(request: Request, path: str) -> Wire:
-    query = request.scope["query_string"].decode("latin-1")
+    query = request.query_string.decode("latin-1")
     location = request.base_url + path + (f"?{query}" if query else "")
     return Wire(307, [(b"location", location.encode("latin-1", "ignore"))], b"")
 

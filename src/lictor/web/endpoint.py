@@ -10,7 +10,7 @@ import inspect as signatures
 from collections.abc import Mapping
 from functools import cached_property
 from types import NoneType
-from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import inspect as shapes_of
@@ -124,8 +124,7 @@ class Endpoint:
         self.body: Body | None = None
         self.context: tuple[str, ...] = ()
         self._bind(signatures.signature(route.call), get_type_hints(route.call, include_extras=True), services)
-        # Most paths need no conversion: their values are used as they were matched.
-        self.plain = tuple(route.names) if not any(p.place == "path" for p in self.parameters) else None
+        self.names = route.names
 
     def _bind(self, signature: signatures.Signature, hints: dict[str, Any], services: Services) -> None:
         self.returns = hints.get("return", Any)
@@ -148,22 +147,24 @@ class Endpoint:
             raise TypeError(f"{self.route.method} {self.route.path}: its function does not take {sorted(absent)}")
 
     async def answer(self, request: Request, values: list[str]) -> Wire:
-        """Calls the function and turns its result into bytes; raises Invalid with every error of the input."""
-        result = self.call(**self.arguments(request, values, request))
+        """Calls the function and turns its result into bytes."""
+        result = self.begin(request, values)
         if hasattr(result, "__await__"):
             result = await result
         return wire(result, self.status)
 
+    def begin(self, request: Request, values: list[str]) -> Any:
+        """Calls the function; what it returns may be awaitable. Raises Invalid with every error of the input."""
+        return self.call(**self.arguments(request, values, request))
+
     def arguments(self, request: Request, values: list[str], context: Request | Socket) -> dict[str, Any]:
         """The function's arguments; `context` is what a parameter of type Request or Socket gets."""
-        arguments = dict(self.fixed)
+        arguments = self.fixed.copy()
         for name in self.context:
             arguments[name] = context
+        if values:
+            arguments.update(zip(self.names, values, strict=True))
         walk = Walk(self.most)
-        if self.plain is not None:
-            arguments.update(zip(self.plain, values, strict=True))
-        else:
-            arguments.update(zip(self.route.names, values, strict=True))
         for parameter in self.parameters:
             arguments[parameter.name] = parameter.read(_given(parameter, request, arguments), walk)
         if self.body is not None:
@@ -178,11 +179,15 @@ class Unbuilt:
 
     def __init__(self, route: Route) -> None:
         self.route = route
+        self.status = route.status
         self.parameters: list[Parameter] = []
         self.body: Body | None = None
         self.returns: Any = Any
 
     async def answer(self, request: Request, values: list[str]) -> Wire:
+        return self.begin(request, values)
+
+    def begin(self, request: Request, values: list[str]) -> NoReturn:
         raise HTTPError(501, f"Not implemented: {self.route.name}")
 
     async def converse(self, socket: Socket) -> None:
@@ -247,13 +252,15 @@ def nullable(struct: type[Embedded]) -> type[Embedded]:
     if not defaults and not refusing:
         return struct
     own = getattr(struct, "__post_init__", None)
+    named = [(field.name, field) for field in defaults]
 
     def fill(self: Embedded) -> None:
-        if any(getattr(self, name) is None for name in refusing):
-            raise ValueError("null is as good as absent for a required parameter")
-        for field in defaults:
-            if getattr(self, field.name) is None:
-                force_setattr(self, field.name, _default(field))
+        for name in refusing:
+            if getattr(self, name) is None:
+                raise ValueError("null is as good as absent for a required parameter")
+        for name, field in named:
+            if getattr(self, name) is None:
+                force_setattr(self, name, _default(field))
         if own is not None:
             own(self)
 

@@ -69,5 +69,5 @@ def answer(error: Exception, request: Request) -> Wire:
     for kind in type(error).__mro__:
         if kind in TABLE:
             return TABLE[kind](error)
-    log.error("%s %s failed", request.scope.get("method"), request.scope["path"], exc_info=error)
+    log.error("%s %s failed", request.method, request.full_path, exc_info=error)
     return replies.json({"exception_message": "Internal Server Error"}, 500)

@@ -21,15 +21,32 @@ _CLIENT = re.compile(r"prefect/(\d+)\.(\d+)\.(\d+)")
 class Request:
     """One HTTP request (or websocket upgrade): headers, query, body bytes and who is asking."""
 
-    __slots__ = ("_query", "body", "method", "path", "raw_headers", "scope")
+    __slots__ = ("_query", "body", "full_path", "method", "path", "query_string", "raw_headers", "scheme", "server")
 
-    def __init__(self, scope: Scope, path: str) -> None:
-        self.scope = scope
-        self.method: str = scope.get("method", "GET")
-        self.path = path
-        self.raw_headers: dict[bytes, bytes] = dict(scope["headers"])
+    def __init__(
+        self,
+        method: str,
+        full_path: str,
+        path: str,
+        headers: dict[bytes, bytes],
+        query_string: bytes,
+        scheme: str,
+        server: tuple[str, int | None] | None,
+    ) -> None:
+        self.method = method
+        self.full_path = full_path
+        self.path = path  # below the API's base path
+        self.raw_headers = headers
+        self.query_string = query_string
+        self.scheme = scheme
+        self.server = server
         self.body = b""
         self._query: dict[str, str] | None = None
+
+    @staticmethod
+    def of(scope: Scope, full_path: str, path: str) -> Request:
+        method, query, scheme = scope.get("method", "GET"), scope["query_string"], scope.get("scheme", "http")
+        return Request(method, full_path, path, dict(scope["headers"]), query, scheme, scope.get("server"))
 
     def header(self, name: str) -> str | None:
         """The header's value; `name` in lower case."""
@@ -40,8 +57,7 @@ class Request:
     def query(self) -> dict[str, str]:
         """The query parameters; of a repeated one the last."""
         if self._query is None:
-            text = self.scope["query_string"].decode("latin-1")
-            self._query = dict(parse_qsl(text, keep_blank_values=True))
+            self._query = dict(parse_qsl(self.query_string.decode("latin-1"), keep_blank_values=True))
         return self._query
 
     @property
@@ -58,10 +74,10 @@ class Request:
     def base_url(self) -> str:
         """Scheme, host and prefix as the client sees them, without a trailing slash; proxies' X-Forwarded-* are
         believed."""
-        scheme = self.header("x-forwarded-proto") or self.scope.get("scheme", "http")
+        scheme = self.header("x-forwarded-proto") or self.scheme
         host = self.header("x-forwarded-host") or self.header("host")
         if host is None:
-            name, port = self.scope.get("server") or ("localhost", None)
+            name, port = self.server or ("localhost", None)
             host = f"{name}:{port}" if port else name
         return f"{scheme.split(',')[0].strip()}://{host.split(',')[0].strip()}{self.prefix}"
 
