@@ -1,0 +1,225 @@
+"""What a dashboard asks, on a long history: `python -m bench.lists --database URL` (fill it with bench.filling first).
+
+Each call is sent some twenty times to a Lictor of its own, one after the other; the milliseconds are those of the
+client, with the server's CPU beside them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.filling import an_id, window
+from bench.report import show
+from bench.servers import Server, lictor
+
+Body = Callable[[int, datetime], dict[str, Any]]
+
+ENDS = ["COMPLETED", "FAILED", "CRASHED"]
+
+
+def states(*types: str) -> dict[str, Any]:
+    return {"state": {"type": {"any_": list(types)}}}
+
+
+def expected(now: datetime, days: float) -> dict[str, Any]:
+    return {"expected_start_time": window(now, days)}
+
+
+def a(kind: str, number: int, most: int) -> dict[str, Any]:
+    return {"id": {"any_": [an_id(kind, 1 + number * 7 % most)]}}
+
+
+# What to ask: a name, the path, and the body of the n-th time.
+CALLS: list[tuple[str, str, Body]] = [
+    ("runs page", "flow_runs/paginate", lambda n, now: {"sort": "START_TIME_DESC", "limit": 10, "page": 1 + n}),
+    (
+        "runs page, a week",
+        "flow_runs/paginate",
+        lambda n, now: {"sort": "START_TIME_DESC", "limit": 10, "page": 1, "flow_runs": expected(now, 7)},
+    ),
+    (
+        "runs page, by part of the name",
+        "flow_runs/paginate",
+        lambda n, now: {
+            "sort": "START_TIME_DESC",
+            "limit": 10,
+            "flow_runs": {"name": {"like_": f"run-{n}5"}, **expected(now, 7)},
+        },
+    ),
+    (
+        "runs of a deployment",
+        "flow_runs/paginate",
+        lambda n, now: {"sort": "START_TIME_DESC", "limit": 10, "deployments": a("deployment", n, 500)},
+    ),
+    (
+        "runs of a flow",
+        "flow_runs/paginate",
+        lambda n, now: {"sort": "START_TIME_DESC", "limit": 10, "flows": a("flow", n, 50)},
+    ),
+    (
+        "runs of a pool",
+        "flow_runs/paginate",
+        lambda n, now: {"sort": "START_TIME_DESC", "limit": 10, "work_pools": {"name": {"any_": [f"pool {1 + n % 20}"]}}},
+    ),
+    ("newest runs", "flow_runs/filter", lambda n, now: {"sort": "ID_DESC", "limit": 200}),
+    (
+        "failed runs of a week",
+        "flow_runs/filter",
+        lambda n, now: {
+            "sort": "START_TIME_DESC",
+            "limit": 200,
+            "flow_runs": {**states("FAILED"), **expected(now, 7)},
+        },
+    ),
+    (
+        "running, oldest first",
+        "flow_runs/filter",
+        lambda n, now: {
+            "sort": "START_TIME_ASC",
+            "limit": 200,
+            "flow_runs": {**states("RUNNING"), "start_time": {"before_": now.isoformat()}},
+        },
+    ),
+    ("last run of a flow", "flow_runs/filter", lambda n, now: {
+        "sort": "EXPECTED_START_TIME_DESC", "limit": 1, "flows": a("flow", n, 50),
+        "flow_runs": {"expected_start_time": {"before_": now.isoformat()}},
+    }),
+    ("count of all runs", "flow_runs/count", lambda n, now: {}),
+    ("count by states", "flow_runs/count", lambda n, now: {"flow_runs": states(*ENDS)}),
+    ("count by name of state", "flow_runs/count", lambda n, now: {"flow_runs": {"state": {"name": {"any_": ["Late"]}}}}),
+    (
+        "count of a day by states",
+        "flow_runs/count",
+        lambda n, now: {"flow_runs": {**states(*ENDS), **expected(now, 1)}},
+    ),
+    (
+        "count of a month by states",
+        "flow_runs/count",
+        lambda n, now: {"flow_runs": {**states(*ENDS), **expected(now, 30)}},
+    ),
+    (
+        "count of a flow's runs that began",
+        "flow_runs/count",
+        lambda n, now: {"flows": a("flow", n, 50), "flow_runs": {"start_time": {"is_null_": False}}},
+    ),
+    ("count of a pool's runs", "flow_runs/count", lambda n, now: {"work_pools": {"name": {"any_": [f"pool {1 + n % 20}"]}}}),
+    (
+        "lateness of a day",
+        "flow_runs/lateness",
+        lambda n, now: {"flow_runs": expected(now, 1)},
+    ),
+    ("history of a day", "flow_runs/history", lambda n, now: history(now, 1, 289)),
+    ("history of a month", "flow_runs/history", lambda n, now: history(now, 30, 100)),
+    ("task history of a day", "task_runs/history", lambda n, now: history(now, 1, 100)),
+    ("task history of a week", "task_runs/history", lambda n, now: history(now, 7, 100)),
+    ("count of all task runs", "task_runs/count", lambda n, now: {}),
+    (
+        "count of task runs of a week by state",
+        "task_runs/count",
+        lambda n, now: {
+            "task_runs": {
+                "subflow_runs": {"exists_": False},
+                "start_time": window(now, 7),
+                "state": {"type": {"any_": ["COMPLETED"]}},
+            }
+        },
+    ),
+    (
+        "count of task runs of a flow by state",
+        "task_runs/count",
+        lambda n, now: {
+            "flows": a("flow", n, 50),
+            "task_runs": {"subflow_runs": {"exists_": False}, "state": {"type": {"any_": ["FAILED", "CRASHED"]}}},
+        },
+    ),
+    (
+        "task runs page",
+        "task_runs/paginate",
+        lambda n, now: {"sort": "EXPECTED_START_TIME_DESC", "limit": 10, "flow_runs": expected(now, 7)},
+    ),
+    ("history of the ui", "ui/flow_runs/history", lambda n, now: {
+        "sort": "EXPECTED_START_TIME_DESC", "limit": 1000, "offset": 0, "flow_runs": expected(now, 7),
+    }),
+    ("tasks of runs", "ui/flow_runs/count-task-runs", lambda n, now: {
+        "flow_run_ids": [an_id("run", 10 * (n * 50 + k)) for k in range(1, 11)]
+    }),
+    ("flows page", "flows/paginate", lambda n, now: {"sort": "NAME_ASC", "limit": 10}),
+    ("flows with failures", "flows/paginate", lambda n, now: {
+        "flow_runs": {**states("FAILED", "CRASHED"), **expected(now, 1)}, "sort": "UPDATED_DESC",
+    }),
+    ("deployments page", "deployments/paginate", lambda n, now: {"limit": 50, "page": 1}),
+    ("logs of a run", "logs/filter", lambda n, now: {
+        "sort": "TIMESTAMP_ASC", "logs": {"flow_run_id": {"any_": [an_id("run", 10 * (n + 1))]}},
+    }),
+    ("events of a day", "events/filter", lambda n, now: {"filter": {"occurred": occurred(now, 1)}, "limit": 50}),
+    ("events by time", "events/count-by/time", lambda n, now: {
+        "filter": {"occurred": occurred(now, 1)}, "time_unit": "hour", "time_interval": 1,
+    }),
+]  # fmt: skip
+
+
+def occurred(now: datetime, days: float) -> dict[str, str]:
+    span = window(now, days)
+    return {"since": span["after_"], "until": span["before_"]}
+
+
+def history(now: datetime, days: float, intervals: int) -> dict[str, Any]:
+    span = window(now, days)
+    seconds = days * 86_400 / intervals
+    return {"history_start": span["after_"], "history_end": span["before_"], "history_interval_seconds": seconds}
+
+
+async def ask(server: Server, times: int) -> list[dict[str, Any]]:
+    rows = []
+    connection = server.connection()
+    for name, path, body in CALLS:
+        took: list[float] = []
+        before = 0.0
+        for n in range(times + 2):
+            if n == 2:  # the first two fill caches
+                before = server.cpu_seconds()
+            begun = time.perf_counter()
+            answer = await connection.request("POST", f"/api/{path}", body(n, datetime.now(UTC)))
+            took.append((time.perf_counter() - begun) * 1000)
+            if answer.status != 200:
+                break
+        took = sorted(took[2:]) or [0.0]
+        cpu = (server.cpu_seconds() - before) / times * 1000
+        rows.append(
+            {
+                "call": name,
+                "status": answer.status,
+                "p50_ms": statistics.median(took),
+                "p95_ms": took[int(len(took) * 0.95)],
+                "cpu_ms": cpu,
+                "bytes": len(answer.body),
+            }
+        )
+    await connection.close()
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.lists", description=__doc__.partition("\n")[0])
+    parser.add_argument("--database", required=True, help="a filled database's URL")
+    parser.add_argument("--times", type=int, default=20)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-") as home:
+        server = lictor(Path(home), options.database)
+        server.start()
+        try:
+            show("calls of a dashboard", asyncio.run(ask(server, options.times)))
+        finally:
+            server.stop()
+
+
+if __name__ == "__main__":
+    main()
