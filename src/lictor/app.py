@@ -37,6 +37,7 @@ from lictor.logs import LogStream, LogSweeper
 from lictor.loops import Leases, Service, Supervisor
 from lictor.settings import Settings, database_url
 from lictor.states.decisions import RuleSettings
+from lictor.tallies import Tallier
 from lictor.task_runs import recorder
 from lictor.task_runs import routes as task_run_routes
 from lictor.task_runs.transitions import TaskOrchestration
@@ -151,7 +152,7 @@ def _supervisor(settings: Settings, db: Database, bound: Mapping[type, Any]) -> 
 
 def background_services(settings: Settings, db: Database, bound: Mapping[type, Any]) -> list[Service]:
     """The services that the settings switch on."""
-    services: list[Service] = [LogSweeper(db)]
+    services: list[Service] = [LogSweeper(db), Tallier(db)]
     repossessor = settings.services.repossessor
     if repossessor.enabled:
         services.append(Repossessor(db, _waits(settings), repossessor.loop_seconds))

@@ -10,6 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from lictor import tallies
 from lictor.db import Database, Tx, Where, sql
 from lictor.events import store as events
 from lictor.events.types import RESOURCE_ID, RESOURCE_NAME, Event
@@ -236,6 +237,7 @@ def _delete_all(tx: Tx, flow_ids: list[str]) -> list[str]:
     if found:
         tx.run(RELEASE_SUBFLOWS, ids=found)
         tx.run(LEAVE_LOGS, ids=found, now=clock.now())
+        tallies.touch_flows(tx, found)
         tx.run(DELETE, ids=found)
         events.emit_all(tx, [changed("deleted", flow) for flow in flows])
     return found

@@ -96,6 +96,10 @@ SQLITE = Dialect(
             f" (unixepoch({instant}) + 62135596800) * 1000000 + {_fraction(instant)}"
             f" + cast(round(({seconds}) * 1e6) as integer) as micro))"
         ),
+        "quarter": lambda instant: (
+            f"(substr({instant}, 1, 14) || printf('%02d', cast(substr({instant}, 15, 2) as integer) / 15 * 15)"
+            " || ':00.000000Z')"
+        ),
         "for_update": _word(""),
         "for_key_share": _word(""),
         "skip_locked": _word(""),
@@ -129,6 +133,8 @@ POSTGRES = Dialect(
         "like": _word("ilike"),
         "seconds": lambda a, b: f"cast(extract(epoch from ({a} - {b})) as double precision)",
         "add_seconds": lambda instant, seconds: f"({instant} + make_interval(secs => {seconds}))",
+        # The quarter of an hour that an instant is in.
+        "quarter": lambda instant: f"date_bin('15 minutes', {instant}, timestamptz '2000-01-01 00:00:00+00')",
         "for_update": _word("for update"),
         # The row may change meanwhile, but it cannot go away before we commit a row that refers to it.
         "for_key_share": _word("for key share"),

@@ -46,6 +46,10 @@ class Filter(Struct, forbid_unknown_fields=True):
         """The filter on the id, if it names ids and is all there is."""
         return self.ids() if len(self._fields()) == 1 else None
 
+    def says_only(self, names: set[str]) -> bool:
+        """Whether no other of its fields says anything."""
+        return all(getattr(self, name) is None for name, _ in _columns(type(self)) if name not in names)
+
     def _fields(self) -> list[tuple[Leaf, on]]:
         given = ((getattr(self, name), at) for name, at in _columns(type(self)))
         return [(leaf, at) for leaf, at in given if leaf is not None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
@@ -54,7 +55,9 @@ class Grid(NamedTuple):
         return self.start + index * self.step
 
 
-class _Row(Struct):
+class Row(Struct):
+    """What is found of one interval and one kind of state."""
+
     interval: int
     state_type: StateType
     state_name: str
@@ -68,10 +71,14 @@ def run_history(tx: Tx, table: Table, wanted: HistoryBody, where: Where) -> list
     grid = divide(wanted.history_start, wanted.history_end, wanted.history_interval_seconds)
     if grid.length == 0:
         return []
-    intervals = [Interval(grid.edge(index), grid.edge(index + 1), []) for index in range(grid.length)]
     params = {"start": grid.start, "end": grid.edge(grid.length), "step": grid.step.total_seconds(), "now": clock.now()}
-    row: _Row
-    for row in tx.composed(_Row, _text(table), where, **params):
+    return filled(grid, tx.composed(Row, _text(table), where, **params))
+
+
+def filled(grid: Grid, rows: Iterable[Row]) -> list[Interval]:
+    """All intervals of the grid, with what was found of them."""
+    intervals = [Interval(grid.edge(index), grid.edge(index + 1), []) for index in range(grid.length)]
+    for row in rows:
         found = StateCount(row.state_type, row.state_name, row.count_runs, row.run_time, row.lateness)
         intervals[row.interval].states.append(found)
     return intervals
@@ -90,6 +97,11 @@ def divide(start: datetime, end: datetime, seconds: float) -> Grid:
     return grid
 
 
+def positive(seconds: str) -> str:
+    """Clocks of clients differ: a run may seem to have taken less than nothing."""
+    return f"(case when {seconds} > 0 then {seconds} else 0 end)"
+
+
 def _text(table: str) -> str:
     run = table[-1]
     # Instants are whole microseconds, so half of one more keeps a start on a boundary on its side of it,
@@ -97,7 +109,7 @@ def _text(table: str) -> str:
     interval = f"floor(({{seconds:{run}.expected_start_time:moment.start}} + 0.0000005) / moment.step)"
     return f"""
         select cast(slot as integer), state_type, state_name, count(*),
-            sum(case when run_time > 0 then run_time else 0 end), sum(case when lateness > 0 then lateness else 0 end)
+            sum({positive("run_time")}), sum({positive("lateness")})
         from (
             select {interval} as slot, {run}.state_type, {run}.state_name,
                 {estimates.run_time_sql(run)} as run_time, {estimates.lateness_sql(run)} as lateness

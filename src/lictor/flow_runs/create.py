@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lictor import observed_states
+from lictor import observed_states, tallies
 from lictor.db import Tx, sql
 from lictor.flow_runs import store
 from lictor.flow_runs.announcing import CreatedBy, Surroundings
@@ -100,6 +100,7 @@ def create(
     run = _response(wanted, subject, decision, origin, place, now)
     if not tx.run(store.INSERT, **_params(run)):
         return _existing(tx, wanted), False
+    tallies.touch(tx, run.expected_start_time)
     state = decision.state
     assert state is not None
     store.insert_state(tx, run.id, state)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
+from lictor import tallies
 from lictor.db import Tx, Where
 from lictor.db.statement import composed
 from lictor.filters import (
     DeploymentFilter,
+    Filter,
     FlowFilter,
     FlowRunFilter,
     TaskRunFilter,
@@ -17,7 +20,8 @@ from lictor.filters import (
     estimates,
     where_for,
 )
-from lictor.filters.history import HistoryBody, Interval, run_history
+from lictor.filters.history import HistoryBody, Interval, divide, run_history
+from lictor.filters.leaves import Operator, Period
 from lictor.flow_runs.types import SELECT, FlowRunResponse
 from lictor.kit import clock
 from lictor.web import DEFAULT_LIMIT, Embedded, Limit, Offset, Page, PageNumber, page_offset, paginate
@@ -115,9 +119,8 @@ def find_slice(tx: Tx, wanted: FlowRunSlice) -> list[FlowRunResponse]:
 
 
 def find_page(tx: Tx, wanted: FlowRunPage) -> Page[FlowRunResponse]:
-    where = where_of(wanted)
-    results = page(tx, where, wanted.sort, wanted.limit, page_offset(wanted.page, wanted.limit))
-    return paginate(results, wanted.page, wanted.limit, count_where(tx, where))
+    results = page(tx, where_of(wanted), wanted.sort, wanted.limit, page_offset(wanted.page, wanted.limit))
+    return paginate(results, wanted.page, wanted.limit, count(tx, wanted))
 
 
 def page(tx: Tx, where: Where, sort: Sort = Sort.ID_DESC, limit: int = 200, offset: int = 0) -> list[FlowRunResponse]:
@@ -125,8 +128,9 @@ def page(tx: Tx, where: Where, sort: Sort = Sort.ID_DESC, limit: int = 200, offs
     return tx.page(FlowRunResponse, SELECT, where, order=ORDERS[sort], limit=limit, offset=offset)
 
 
-def count(tx: Tx, wanted: FlowRunQuery) -> int:
-    return count_where(tx, where_of(wanted))
+def count(tx: Tx, wanted: FlowRunQuery | FlowRunPage) -> int:
+    plain = tallied(wanted)
+    return count_where(tx, where_of(wanted)) if plain is None else tallies.total(tx, *plain).runs
 
 
 def count_where(tx: Tx, where: Where) -> int:
@@ -135,6 +139,10 @@ def count_where(tx: Tx, where: Where) -> int:
 
 def lateness(tx: Tx, wanted: FlowRunQuery) -> float | None:
     """Average seconds between expected and real (or, of those that are due, possible) start; None without runs."""
+    plain = tallied(wanted)
+    if plain is not None:
+        total = tallies.total(tx, *plain)
+        return total.lateness / total.runs if total.runs else None
     where = where_of(wanted)
     text = f"select avg({estimates.lateness_sql('r')}) from flow_run r {estimates.MOMENT} where {where.text()}"
     average = tx.value(composed(float, text), **where.params, now=clock.now())
@@ -142,4 +150,28 @@ def lateness(tx: Tx, wanted: FlowRunQuery) -> float | None:
 
 
 def history(tx: Tx, wanted: FlowRunHistory) -> list[Interval]:
-    return run_history(tx, "flow_run r", wanted, where_of(wanted))
+    grid = divide(wanted.history_start, wanted.history_end, wanted.history_interval_seconds)
+    plain = tallied(wanted)
+    if plain is None or plain.after or plain.before or not tallies.worth_it(grid):
+        return run_history(tx, "flow_run r", wanted, where_of(wanted))
+    return tallies.intervals(tx, grid, plain.states)
+
+
+class Tallied(NamedTuple):
+    """A question that tallies can answer: when runs were expected to start, and their states."""
+
+    after: datetime | None
+    before: datetime | None
+    states: Where
+
+
+def tallied(wanted: FlowRunQuery | FlowRunPage | FlowRunHistory) -> Tallied | None:
+    """The question, if it asks for no more than tallies know."""
+    filters = (getattr(wanted, name) for name in wanted.__struct_fields__ if name != "flow_runs")
+    if any(isinstance(filter, Filter) for filter in filters):
+        return None
+    runs = wanted.flow_runs or FlowRunFilter()
+    if runs.operator != Operator.and_ or not runs.says_only({"expected_start_time", "state"}):
+        return None
+    period = runs.expected_start_time or Period()
+    return Tallied(period.after_, period.before_, FlowRunFilter(state=runs.state).where())

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Struct
 
+from lictor import tallies
 from lictor.db import Joined, LostRace, Tx, sql, update_row
 from lictor.flow_runs.announcing import Surroundings
 from lictor.flow_runs.tracking import FlowRunSnapshot
@@ -157,6 +158,7 @@ def held(tx: Tx, run_ids: list[str]) -> list[Held]:
 def delete(tx: Tx, run_ids: list[str], now: datetime) -> list[str]:
     """Delete runs with their states, inputs and task runs; subflows stay, logs are left to the log sweeper."""
     tx.run(ORPHAN, ids=run_ids)
+    tallies.touch_runs(tx, run_ids)
     deleted = tx.all(DELETE, ids=run_ids)
     tx.many(BURY, [{"run_id": run_id, "deleted": now} for run_id in deleted])
     return deleted

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from lictor import observed_states
+from lictor import observed_states, tallies
 from lictor.db import Tx
 from lictor.events import store as events
 from lictor.flow_runs import announcing, children, inputs, store
@@ -30,7 +30,7 @@ from lictor.flow_runs.store import Subject
 from lictor.kit import clock
 from lictor.states.callers import SERVER, Caller
 from lictor.states.decisions import DEFAULT_SETTINGS, Decision, Policy, RuleSettings, Transition, decide
-from lictor.states.types import CANCELLED, CANCELLING, Outcome, State, StateCreate, from_create
+from lictor.states.types import CANCELLED, CANCELLING, TERMINAL, Outcome, State, StateCreate, from_create
 from lictor.task_runs import transitions as task_transitions
 
 
@@ -94,6 +94,8 @@ def _write(tx: Tx, subject: Subject, decision: Decision, now: datetime) -> None:
     state = decision.state if decision.new else None
     store.enter(tx, subject.run.id, seen, state, decision.changes(), now)
     if state is not None:
+        if state.type in TERMINAL or (subject.state is not None and subject.state.type in TERMINAL):
+            tallies.touch(tx, subject.run.expected_start_time)
         store.insert_state(tx, subject.run.id, state)
         observed_states.note(tx, state.type, state.name, state.timestamp)
 

@@ -1,0 +1,195 @@
+"""Tallies give what the runs themselves would give, whatever happened and whenever it was settled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests import rows
+
+from lictor import flows, tallies
+from lictor.db import Database, Tx
+from lictor.db.statement import composed
+from lictor.flow_runs import changes, listing, transitions
+from lictor.flow_runs.listing import FlowRunHistory, FlowRunQuery
+from lictor.flow_runs.transitions import Orchestration
+from lictor.kit import clock
+from lictor.states.types import StateCreate
+
+NOW = datetime(2026, 3, 14, 15, 9, 26, 535897, tzinfo=UTC)
+ORCHESTRATION = Orchestration()
+KINDS = {"COMPLETED": "Completed", "FAILED": "Failed", "RUNNING": "Running", "SCHEDULED": "Late"}
+
+
+@pytest.fixture(autouse=True)
+def _now() -> None:
+    clock.set_source(lambda: NOW)
+
+
+def a_run(tx: Tx, flow_id: str, at: datetime, state: str) -> str:
+    began = at + timedelta(seconds=7) if state != "SCHEDULED" else None
+    return rows.a_flow_run(
+        tx,
+        flow_id,
+        f"{state}/{KINDS[state]}",
+        expected_start_time=at,
+        start_time=began,
+        end_time=began if state in ("COMPLETED", "FAILED") else None,
+        total_run_time=3.5,
+    )
+
+
+def settle_all(db: Database) -> None:
+    while db.write_now(tallies.settle, clock.now()):
+        pass
+
+
+def query(kind: type[Any], **body: Any) -> Any:
+    return msgspec.convert(body, kind)
+
+
+def window(after: datetime, before: datetime) -> dict[str, Any]:
+    return {"expected_start_time": {"after_": after.isoformat(), "before_": before.isoformat()}}
+
+
+def read(db: Database, count: int) -> list[Any]:
+    """The answers to several questions: with tallies, since nothing else is asked, and as plain scans."""
+    spans = [(timedelta(days=6), timedelta()), (timedelta(days=3, minutes=7), timedelta(hours=2, minutes=1))]
+    asked: list[dict[str, Any]] = [
+        {},
+        {"flow_runs": {"state": {"type": {"any_": ["COMPLETED", "FAILED"]}}}},
+        {"flow_runs": {"state": {"name": {"any_": ["Late"]}}}},
+        {"flow_runs": {"state": {"type": {"not_any_": ["COMPLETED"]}}}},
+    ]
+    asked += [{"flow_runs": window(NOW - begin, NOW - end)} for begin, end in spans]
+    # That there is a flow is true of all runs, but it is more than tallies know.
+    plainly = {"flows": {"name": {"like_": "flow"}}}
+    found: list[Any] = []
+    for body in asked:
+        wanted, plain = query(FlowRunQuery, **body), query(FlowRunQuery, **body, **plainly)
+        assert listing.tallied(wanted) is not None
+        assert listing.tallied(plain) is None
+        assert db.read_now(listing.count, wanted) == db.read_now(listing.count, plain), body
+        late, plainly_late = db.read_now(listing.lateness, wanted), db.read_now(listing.lateness, plain)
+        assert late == pytest.approx(plainly_late), body
+        found.append(db.read_now(listing.count, wanted))
+    for begin, end in spans:
+        for seconds in (3_600.0, 10_001.0, 86_400.0):
+            span = {"history_start": (NOW - begin).isoformat(), "history_end": (NOW - end).isoformat()}
+            wanted = query(FlowRunHistory, **span, history_interval_seconds=seconds)
+            plain = query(FlowRunHistory, **span, history_interval_seconds=seconds, **plainly)
+            assert rounded(db.read_now(listing.history, wanted)) == rounded(db.read_now(listing.history, plain))
+    assert found[0] == count
+    return found
+
+
+def rounded(intervals: Any) -> Any:
+    return msgspec.json.Decoder(float_hook=lambda text: round(float(text), 3)).decode(msgspec.json.encode(intervals))
+
+
+moments = st.one_of(
+    st.integers(0, 6 * 86_400).map(lambda seconds: NOW - timedelta(seconds=seconds)),
+    st.integers(0, 500).map(lambda quarters: datetime(2026, 3, 9, tzinfo=UTC) + quarters * timedelta(minutes=15)),
+    st.integers(0, 5 * 3_600).map(
+        lambda seconds: NOW - timedelta(hours=3, microseconds=1) + timedelta(seconds=seconds)
+    ),
+)
+histories = st.lists(st.tuples(moments, st.sampled_from(sorted(KINDS))), min_size=1, max_size=25)
+deeds = st.lists(
+    st.tuples(st.sampled_from(["end", "revive", "delete", "insert"]), st.integers(0, 24), moments), max_size=6
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=histories, deeds=deeds)
+def test_what_is_told_is_what_a_scan_would_tell(
+    db: Database, history: list[tuple[datetime, str]], deeds: list[tuple[str, int, datetime]]
+) -> None:
+    flow_id = db.write_now(rows.a_flow)
+
+    def begin(tx: Tx) -> list[str]:
+        for table in ("flow_run", "flow_run_tally", "flow_run_unsettled", "tally_frontier"):
+            tx.run(composed(None, f"delete from {table}"))
+        return [a_run(tx, flow_id, at, state) for at, state in history]
+
+    runs = db.write_now(begin)
+    settle_all(db)
+    read(db, len(runs))
+    for deed, which, at in deeds:
+        run_id = runs[which % len(runs)] if runs else None
+        if deed == "insert" or run_id is None:
+            runs.append(db.write_now(insert, flow_id, at))
+        elif deed == "delete":
+            db.write_now(changes.delete, ORCHESTRATION, run_id)
+            runs.remove(run_id)
+        else:
+            state = StateCreate(type="COMPLETED" if deed == "end" else "SCHEDULED")
+            db.write_now(transitions.set_state, ORCHESTRATION, run_id, state, force=True)
+        told = read(db, len(runs))
+        assert db.read_now(tallies.check) == []
+        settle_all(db)
+        assert read(db, len(runs)) == told
+    assert db.read_now(tallies.check) == []
+
+
+def insert(tx: Tx, flow_id: str, at: datetime) -> str:
+    tallies.touch(tx, at)
+    return a_run(tx, flow_id, at, "COMPLETED")
+
+
+def unsettled(db: Database) -> Counter[tuple[datetime, bool]]:
+    marks = db.read_now(lambda tx: tx.all(composed(None, "select slot, open from flow_run_unsettled")))
+    return Counter((msgspec.convert(slot, datetime, strict=False), bool(open)) for slot, open in marks)
+
+
+def test_an_hour_is_settled_once_and_read_from_its_tally(db: Database) -> None:
+    flow_id = db.write_now(rows.a_flow)
+    db.write_now(a_run, flow_id, NOW - timedelta(days=2), "COMPLETED")
+    assert db.write_now(tallies.settle, NOW) > 0
+    assert db.write_now(tallies.settle, NOW) == 0
+    assert not unsettled(db)
+    # Nobody may write runs behind the tallies' back: it shows that they are what is read.
+    db.write_now(lambda tx: tx.run(composed(None, "delete from flow_run")))
+    assert db.read_now(listing.count, FlowRunQuery()) == 1
+    [wrong] = db.read_now(tallies.check)
+    db.write_now(tallies.mend, [wrong])
+    assert db.read_now(listing.count, FlowRunQuery()) == 0
+    settle_all(db)
+    assert db.read_now(tallies.check) == []
+
+
+def test_a_run_that_is_not_over_leaves_its_slot_open_until_it_ends(db: Database) -> None:
+    flow_id = db.write_now(rows.a_flow)
+    at = NOW - timedelta(days=2)
+    run_id = db.write_now(a_run, flow_id, at, "RUNNING")
+    settle_all(db)
+    assert unsettled(db) == {(tallies.floor(at), True): 1}
+    assert db.write_now(tallies.settle, NOW) == 0, "it is not looked at again and again"
+    db.write_now(transitions.set_state, ORCHESTRATION, run_id, StateCreate(type="COMPLETED"))
+    assert db.write_now(tallies.settle, NOW) == 1
+    assert not unsettled(db)
+
+
+def test_deleting_a_flow_unsettles_what_its_runs_were_counted_in(db: Database) -> None:
+    flow_id, other = db.write_now(rows.a_flow), db.write_now(rows.a_flow)
+    for owner in (flow_id, flow_id, other):
+        db.write_now(a_run, owner, NOW - timedelta(days=2), "COMPLETED")
+    settle_all(db)
+    db.write_now(flows.delete, flow_id)
+    assert db.read_now(listing.count, FlowRunQuery()) == 1
+    assert db.read_now(tallies.check) == []
+
+
+def test_what_is_recent_is_never_settled(db: Database) -> None:
+    flow_id = db.write_now(rows.a_flow)
+    run_id = db.write_now(a_run, flow_id, NOW - timedelta(minutes=59), "COMPLETED")
+    db.write_now(changes.delete, ORCHESTRATION, run_id)
+    assert not unsettled(db)
+    db.write_now(tallies.settle, NOW)
+    frontier = db.read_now(lambda tx: tx.one(tallies.FRONTIER))
+    assert frontier == tallies.floor(NOW - timedelta(hours=2))
