@@ -16,13 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bench.filling import an_id, window
+from bench.filling import POOLS, an_id, window
 from bench.report import show
 from bench.servers import Server, lictor
 
 Body = Callable[[int, datetime], dict[str, Any]]
 
 ENDS = ["COMPLETED", "FAILED", "CRASHED"]
+LATE = {"state": {"name": {"any_": ["Late"]}}}
 
 
 def states(*types: str) -> dict[str, Any]:
@@ -35,6 +36,10 @@ def expected(now: datetime, days: float) -> dict[str, Any]:
 
 def a(kind: str, number: int, most: int) -> dict[str, Any]:
     return {"id": {"any_": [an_id(kind, 1 + number * 7 % most)]}}
+
+
+def pool(number: int) -> dict[str, Any]:
+    return {"name": {"any_": [f"pool {1 + number % POOLS}"]}}
 
 
 # What to ask: a name, the path, and the body of the n-th time.
@@ -67,7 +72,7 @@ CALLS: list[tuple[str, str, Body]] = [
     (
         "runs of a pool",
         "flow_runs/paginate",
-        lambda n, now: {"sort": "START_TIME_DESC", "limit": 10, "work_pools": {"name": {"any_": [f"pool {1 + n % 20}"]}}},
+        lambda n, now: {"sort": "START_TIME_DESC", "limit": 10, "work_pools": pool(n)},
     ),
     ("newest runs", "flow_runs/filter", lambda n, now: {"sort": "ID_DESC", "limit": 200}),
     (
@@ -94,7 +99,7 @@ CALLS: list[tuple[str, str, Body]] = [
     }),
     ("count of all runs", "flow_runs/count", lambda n, now: {}),
     ("count by states", "flow_runs/count", lambda n, now: {"flow_runs": states(*ENDS)}),
-    ("count by name of state", "flow_runs/count", lambda n, now: {"flow_runs": {"state": {"name": {"any_": ["Late"]}}}}),
+    ("count by name of state", "flow_runs/count", lambda n, now: {"flow_runs": LATE}),
     (
         "count of a day by states",
         "flow_runs/count",
@@ -110,7 +115,7 @@ CALLS: list[tuple[str, str, Body]] = [
         "flow_runs/count",
         lambda n, now: {"flows": a("flow", n, 50), "flow_runs": {"start_time": {"is_null_": False}}},
     ),
-    ("count of a pool's runs", "flow_runs/count", lambda n, now: {"work_pools": {"name": {"any_": [f"pool {1 + n % 20}"]}}}),
+    ("count of a pool's runs", "flow_runs/count", lambda n, now: {"work_pools": pool(n)}),
     (
         "lateness of a day",
         "flow_runs/lateness",

@@ -237,8 +237,8 @@ class App:
         self.notices.warn(
             "upgrade",
             f"{request.method} {self.base}{request.path} came without `Upgrade: websocket`: what lies between "
-            "the client and this server does not pass websockets on. Events, and with them the states of tasks, cannot arrive; "
-            "docs/proxies.md tells how proxies are set up",
+            "the client and this server does not pass websockets on. Events, and with them the states of tasks, cannot "
+            "arrive; docs/proxies.md tells how proxies are set up",
         )
 
     def _page(self, request: Request) -> Wire:
