@@ -7,7 +7,7 @@ fixed: `f` flow, `r` flow_run, `t` task_run, `d` deployment, `p` work_pool, `q` 
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Annotated, get_args, get_type_hints
+from typing import Annotated, ClassVar, get_args, get_type_hints
 from uuid import UUID
 
 from msgspec import Struct
@@ -17,10 +17,10 @@ from lictor.filters import leaves
 from lictor.filters.leaves import AllTags, AnyId, AnyText, Condition, Ids, Leaf, Name, Operator, Tags, Texts, on
 
 
-class Filter(Struct, forbid_unknown_fields=True):
-    """The AND (or the OR) of its fields; a field that is absent or null says nothing."""
+class PlainFilter(Struct, forbid_unknown_fields=True):
+    """The AND of its fields; a field that is absent or null says nothing."""
 
-    operator: Operator = Operator.and_
+    operator: ClassVar[Operator] = Operator.and_
 
     def where(self) -> Where:
         """Conditions on the filter's own table. An empty one is true for every row."""
@@ -55,8 +55,14 @@ class Filter(Struct, forbid_unknown_fields=True):
         return [(leaf, at) for leaf, at in given if leaf is not None]
 
 
+class Filter(PlainFilter):
+    """The AND (or the OR) of its fields."""
+
+    operator: Operator = Operator.and_  # type: ignore[misc]
+
+
 @lru_cache(maxsize=64)
-def _columns(kind: type[Filter]) -> list[tuple[str, on]]:
+def _columns(kind: type[PlainFilter]) -> list[tuple[str, on]]:
     """The fields that have a column, with it."""
     hints = get_type_hints(kind, include_extras=True)
     marked = [(name, mark) for name in kind.__struct_fields__ for mark in get_args(hints[name])]
