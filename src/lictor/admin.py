@@ -60,6 +60,14 @@ UPSERT = sql(
     on conflict (key) do update set value = excluded.value, updated = excluded.updated
     """,
 )
+DELETE_LOST = sql(
+    "admin.delete_lost_result_storage",
+    None,
+    """
+    delete from configuration where key = :key
+    and not exists (select 1 from block_document d where d.id = {uuid:block_id})
+    """,
+)
 DELETE = sql("admin.delete_configuration", None, "delete from configuration where key = :key")
 
 
@@ -85,6 +93,13 @@ def set_result_storage(
 
 def clear_result_storage(tx: Tx) -> None:
     tx.run(DELETE, key=RESULT_STORAGE)
+
+
+def forget_lost_result_storage(tx: Tx) -> None:
+    """Called when blocks went away: a default that is gone is none."""
+    chosen = find_result_storage(tx).default_result_storage_block_id
+    if chosen is not None:
+        tx.run(DELETE_LOST, key=RESULT_STORAGE, block_id=chosen)
 
 
 def shown_settings(settings: Settings) -> dict[str, Any]:

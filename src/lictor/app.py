@@ -20,6 +20,13 @@ from lictor import (
     variables,
 )
 from lictor.admin import ResultStorageBlocks
+from lictor.blocks import documents as block_documents
+from lictor.blocks import encryption, standard
+from lictor.blocks import routes as block_document_routes
+from lictor.blocks import schema_routes as block_schema_routes
+from lictor.blocks import type_routes as block_type_routes
+from lictor.blocks.encryption import Cipher
+from lictor.blocks.types import Blocks
 from lictor.concurrency import routes as concurrency_routes
 from lictor.concurrency import tag_routes as tag_limit_routes
 from lictor.concurrency.facts import deployment_slots, tag_slots
@@ -65,6 +72,10 @@ ROUTERS: tuple[Router, ...] = (
     concurrency_routes.router,
     tag_limit_routes.router,
     event_routes.router,
+    block_type_routes.router,
+    block_schema_routes.router,
+    block_schema_routes.capabilities_router,
+    block_document_routes.router,
     ui_flows.router,
     ui_flow_runs.router,
     ui_task_runs.router,
@@ -86,12 +97,12 @@ def assemble(settings: Settings, db: Database) -> App:
     """The application over a database; it migrates the database when it starts and closes it when it stops."""
     bells = Bells(db)
     notices = Notices(db, bells)
-    services = _services(settings, db, bells)
+    cipher = _cipher(settings, db.url)
+    services = _services(settings, db, bells, cipher)
     supervisor = _supervisor(settings, db, services)
 
     async def start() -> None:
-        if settings.database.migrate_on_start:
-            db.migrate()
+        prepare(settings, db, cipher)
         notices.start()
         if supervisor is not None:
             await supervisor.start()
@@ -114,7 +125,21 @@ def assemble(settings: Settings, db: Database) -> App:
     )
 
 
-def _services(settings: Settings, db: Database, bells: Bells) -> Mapping[type, Any]:
+def prepare(settings: Settings, db: Database, cipher: Cipher | None = None) -> None:
+    """Bring the database up to date. LictorError, when the program and the database do not go together."""
+    if settings.database.migrate_on_start:
+        db.migrate()
+    db.read_now(encryption.check, cipher or _cipher(settings, db.url))
+    if settings.register_blocks_on_start:
+        standard.install_if_new(db)
+
+
+def _cipher(settings: Settings, url: str) -> Cipher:
+    key = None if settings.encryption_key is None else settings.encryption_key.reveal()
+    return Cipher(key, encryption.key_file(url, settings.lictor.home))
+
+
+def _services(settings: Settings, db: Database, bells: Bells, cipher: Cipher) -> Mapping[type, Any]:
     """What endpoints may ask for, by type."""
     rules = RuleSettings(
         deployment_lease_seconds=settings.concurrency.initial_deployment_lease_duration,
@@ -133,8 +158,8 @@ def _services(settings: Settings, db: Database, bells: Bells) -> Mapping[type, A
     return {
         Database: db,
         Settings: settings,
-        # Without blocks there is none that results could go to.
-        ResultStorageBlocks: ResultStorageBlocks(lambda tx, id: None),
+        Blocks: Blocks(cipher, admin.forget_lost_result_storage),
+        ResultStorageBlocks: ResultStorageBlocks(block_documents.capabilities),
         Orchestration: Orchestration(rules, deployment_slots(waits)),
         TaskOrchestration: TaskOrchestration(rules, tag_slots(waits)),
         Waits: waits,

@@ -53,27 +53,6 @@ DELETE /automations/{id:uuid} delete_automation 204 -
 GET /automations/{id:uuid} read_automation 200 -
 PATCH /automations/{id:uuid} patch_automation 204 R
 PUT /automations/{id:uuid} update_automation 204 R
-GET /block_capabilities/ read_available_block_capabilities 200 -
-POST /block_documents/ create_block_document 201 R
-POST /block_documents/count count_block_documents 200 O
-POST /block_documents/filter read_block_documents 200 O
-DELETE /block_documents/{id:uuid} delete_block_document 204 -
-GET /block_documents/{id:uuid} read_block_document_by_id 200 - ?include_secrets
-PATCH /block_documents/{id:uuid} update_block_document_data 204 R
-POST /block_schemas/ create_block_schema 201 R
-GET /block_schemas/checksum/{checksum} read_block_schema_by_checksum 200 - ?version
-POST /block_schemas/filter read_block_schemas 200 O
-DELETE /block_schemas/{id:uuid} delete_block_schema 204 -
-GET /block_schemas/{id:uuid} read_block_schema_by_id 200 -
-POST /block_types/ create_block_type 201 R
-POST /block_types/filter read_block_types 200 O
-POST /block_types/install_system_block_types install_system_block_types 200 -
-GET /block_types/slug/{slug} read_block_type_by_slug 200 -
-GET /block_types/slug/{slug}/block_documents read_block_documents_for_block_type 200 - ?include_secrets
-GET /block_types/slug/{slug}/block_documents/name/{block_document_name} read_block_document_by_name_for_block_type 200 - ?include_secrets
-DELETE /block_types/{id:uuid} delete_block_type 204 -
-GET /block_types/{id:uuid} read_block_type_by_id 200 -
-PATCH /block_types/{id:uuid} update_block_type 204 R
 GET /collections/views/{view} read_view_content 200 -
 POST /deployments/ create_deployment 200 R
 POST /deployments/bulk_delete bulk_delete_deployments 200 O
@@ -128,4 +107,4 @@ GET /work_queues/{id:uuid}/status read_work_queue_status 200 -
 WEBSOCKET /task_runs/subscriptions/scheduled scheduled_task_subscription
 WEBSOCKET /work_pools/{work_pool_name}/workers/connect worker_channel_connect
 WEBSOCKET /events/out stream_workspace_events_out
-"""  # noqa: E501
+"""

@@ -1,4 +1,4 @@
-"""Blocks: configuration and credentials that flows load by name, at /api/block_types, block_schemas and block_documents.
+"""Blocks: configuration and credentials that flows load by name: /api/block_types, block_schemas, block_documents.
 
 A *type* (Slack webhook, S3 bucket) is known by its slug. A *schema* is one version of the fields of a type; clients
 make one from a class and find it again by a checksum, which they and we compute alike (`checksums`). A *document*

@@ -1,4 +1,4 @@
-"""The checksum of a schema's fields. Clients compute it too and look schemas up by it: it must be theirs to the byte."""
+"""The checksum of a schema's fields. Clients compute it too, and look schemas up by it: each byte counts."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Struct
 
-from lictor.blocks import catalog, schemas, secrets
+from lictor.blocks import catalog, encryption, schemas, secrets
 from lictor.blocks.announcing import changed
 from lictor.blocks.encryption import Cipher, Sealed
 from lictor.blocks.types import (
@@ -170,6 +170,7 @@ def create(tx: Tx, new: BlockDocumentCreate, blocks: Blocks) -> BlockDocument:
         raise NotFound(f"Block type {type_id} not found.")
     if not schemas.find_many(tx, [schema_id]):
         raise Conflict()
+    encryption.check(tx, blocks.cipher)  # a new key must not be made beside one that is lost
     data, references = split(new.data)
     id, sealed = ids.new(), blocks.cipher.seal(data)
     inserted = tx.run(

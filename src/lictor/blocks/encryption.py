@@ -3,7 +3,7 @@
 All of the data, not only what a schema calls secret: schemas are the clients' and change, nothing ever searches in the
 data, and what was forgotten to be marked as secret is encrypted too.
 
-The key is the setting `PREFECT_SERVER_ENCRYPTION_KEY`, or a file beside the data that is made at the first start. It is
+The key is the setting `PREFECT_SERVER_ENCRYPTION_KEY`, or a file beside the data, made with the first document. It is
 never in the database that it protects. A document remembers the *id* of its key (a digest that tells nothing of the
 key), so that a wrong or lost key is noticed at the start, and not when a flow needs its password. The setting may hold
 several keys with commas: the first one encrypts, all of them decrypt; so does a key file that is still there.
@@ -18,25 +18,30 @@ import hmac
 import json
 import os
 import secrets
-from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from lictor.db import Tx, sql
-from lictor.kit.errors import HTTPError, LictorError
+from lictor.kit.errors import HTTPError
 from lictor.kit.lazy import lazy
 
 fernet = lazy("cryptography.fernet")
 
 VARIABLE = "PREFECT_SERVER_ENCRYPTION_KEY"
 
-OTHER_KEY = sql(
-    "blocks.key_that_is_not_known", str, "select key_id from block_document where key_id {not_in:known} limit 1"
+# The least and the greatest, which an index tells at once: there is one key, or two while it is being changed.
+KEYS_IN_USE = sql(
+    "blocks.keys_in_use",
+    str,
+    "select min(key_id) from block_document union select max(key_id) from block_document",
 )
 
 
-class UnusableKey(LictorError):
+class UnusableKey(HTTPError):
     """The key for the blocks' data is missing, wrong or unreadable; the message tells what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(500, message)
 
 
 class Sealed(NamedTuple):
@@ -45,59 +50,70 @@ class Sealed(NamedTuple):
 
 
 class Cipher:
-    """Encrypts with the first of its keys and decrypts with any of them. They are read, or made, when first needed.
+    """Encrypts with the first of its keys and decrypts with any of them; UnusableKey, where it has none that fits.
 
     `setting` holds keys with commas; `file` is where a key is kept, None if it is to be kept in memory alone.
     """
 
     def __init__(self, setting: str | None, file: Path | None) -> None:
-        self.setting = setting
-        self.file = file
-        self._passing = new_key()
-        self._missing = ""
-
-    @cached_property
-    def keys(self) -> dict[str, str]:
-        """The keys by their ids. UnusableKey for a setting or a file that holds none."""
-        given = [key.strip() for key in (self.setting or "").split(",") if key.strip()]
-        for key in given:
-            _check(key, VARIABLE)
-        return {key_id(key): key for key in given + self._filed(bool(given))}
+        self._setting = setting
+        self._file = file
+        self._keys = {} if file is not None or setting else _by_id([new_key()])
 
     def seal(self, data: dict[str, Any]) -> Sealed:
-        if not self.keys:
-            raise HTTPError(500, f"Blocks cannot be kept: {self._missing}")
-        first = next(iter(self.keys))
-        return Sealed(self._fernet(first).encrypt(json.dumps(data).encode()).decode(), first)
+        """With a new key, if there is none."""
+        if not self._keys and not self._load():
+            self._make()
+        id, key = next(iter(self._keys.items()))
+        return Sealed(fernet.Fernet(key.encode()).encrypt(json.dumps(data).encode()).decode(), id)
 
     def open(self, sealed: Sealed) -> dict[str, Any]:
-        """The data. HTTPError if it was encrypted with another key, or is not what was encrypted."""
-        if sealed.key_id not in self.keys:
-            raise HTTPError(500, _other_key(sealed.key_id))
+        self.check(sealed.key_id)
         try:
-            data: dict[str, Any] = json.loads(self._fernet(sealed.key_id).decrypt(sealed.text.encode()))
+            text = fernet.Fernet(self._keys[sealed.key_id].encode()).decrypt(sealed.text.encode())
         except fernet.InvalidToken:
             raise HTTPError(500, "The data of a block is damaged: its seal is broken.") from None
+        data: dict[str, Any] = json.loads(text)
         return data
 
-    def _filed(self, given: bool) -> list[str]:
-        if self.file is None:
-            return [] if given else [self._passing]
-        try:
-            return _kept(self.file) or ([] if given else [_keep(self.file)])
-        except OSError as error:
-            self._missing = f"{VARIABLE} is not set, and no key can be kept in {self.file} ({error.strerror})."
-            return []
+    def check(self, key_id: str) -> None:
+        """UnusableKey unless this key is there. The file is looked at again: another process may have made it."""
+        if key_id in self._keys or key_id in self._load():
+            return
+        raise UnusableKey(
+            f"There are blocks in the database that were encrypted with a key that is not here ({key_id}). "
+            f"Set {VARIABLE} to that key (several may stand there, with commas), or put it back into {self._file}."
+        )
 
-    def _fernet(self, id: str) -> Any:
-        return fernet.Fernet(self.keys[id].encode())
+    def _load(self) -> dict[str, str]:
+        given = [key.strip() for key in (self._setting or "").split(",") if key.strip()]
+        for key in given:
+            _check(key, VARIABLE)
+        if self._file is not None or given:
+            self._keys = _by_id(given + ([] if self._file is None else _kept(self._file)))
+        return self._keys
+
+    def _make(self) -> None:
+        assert self._file is not None
+        try:
+            self._keys = _by_id([_keep(self._file)])
+        except OSError as error:
+            why = f"{VARIABLE} is not set, and no key can be kept in {self._file} ({error.strerror})"
+            raise UnusableKey(f"Blocks cannot be kept: {why}.") from None
 
 
 def check(tx: Tx, cipher: Cipher) -> None:
     """UnusableKey if there are documents that none of the keys opens."""
-    other = tx.value(OTHER_KEY, known=list(cipher.keys))
-    if other is not None:
-        raise UnusableKey(_other_key(other))
+    for id in {*tx.all(KEYS_IN_USE)} - {None}:
+        cipher.check(id)
+
+
+def key_file(url: str, home: Path) -> Path | None:
+    """Where the key of a database is kept: beside its file, or in the home directory; None for one in memory."""
+    if url in ("sqlite://", "sqlite:///:memory:"):
+        return None
+    file = url.removeprefix("sqlite:///")
+    return home.expanduser() / "encryption.key" if file == url else Path(file).with_suffix(".key")
 
 
 def new_key() -> str:
@@ -109,12 +125,8 @@ def key_id(key: str) -> str:
     return hmac.new(key.encode(), b"lictor block documents", hashlib.sha256).hexdigest()[:16]
 
 
-def _other_key(id: str) -> str:
-    return (
-        f"There are blocks in the database that were encrypted with another key ({id}). "
-        f"Set {VARIABLE} to that key (several keys may stand there with commas between them), "
-        "or put the key file back to where it was."
-    )
+def _by_id(keys: list[str]) -> dict[str, str]:
+    return {key_id(key): key for key in keys}
 
 
 def _check(key: str, source: str) -> None:

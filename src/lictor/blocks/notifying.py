@@ -37,7 +37,7 @@ class Message(NamedTuple):
 
 
 class Sending(NamedTuple):
-    """What apprise makes a sender of: a URL, or a plugin's schema and arguments; and the message as that one takes it."""
+    """What apprise makes a sender of (a URL, or a schema with arguments), and the message as that one takes it."""
 
     target: str | Fields
     message: Message

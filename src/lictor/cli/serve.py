@@ -31,6 +31,11 @@ from lictor.web.confirming import ConfirmingProtocol
 
 log = logging.getLogger(__name__)
 
+KEY_ADVICE = (
+    "PREFECT_SERVER_ENCRYPTION_KEY is not set: blocks are encrypted with a key in a file in LICTOR_HOME, which other "
+    "replicas do not have. Set it to the same key for all of them."
+)
+
 
 def start(settings: Settings, options: argparse.Namespace) -> int:
     """Serve until a signal says to stop; 0 then, 1 when it could not start."""
@@ -83,13 +88,15 @@ class Server(UvicornServer):
 
 def _prepare(settings: Settings, url: str) -> None:
     """Bring the database up to date; here, so that what is wrong with it is said in one line and once."""
-    if not settings.database.migrate_on_start or url == "sqlite://":
+    if url == "sqlite://":
         return
     database = open_database(url, statement_timeout=settings.database.migration_timeout)
     try:
-        database.migrate()
+        app.prepare(settings, database)
     finally:
         database.close()
+    if settings.encryption_key is None and not url.startswith("sqlite"):
+        log.warning("%s", KEY_ADVICE)
 
 
 def _serve(settings: Settings, sockets: list[socket.socket], words: str) -> int:

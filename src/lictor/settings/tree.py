@@ -409,9 +409,14 @@ class Settings(Group, frozen=True):
                    "PREFECT_DEPLOYMENT_SCHEDULE_MAX_SCHEDULED_RUNS", ge=1)
     ] = 50  # fmt: skip
     encryption_key: Annotated[
-        Secret | None, about("Fernet key for the secrets in blocks; without it, one is made and kept.",
+        Secret | None, about("Fernet key for the data of blocks; without it, one is made and kept in a file beside the "
+                             "database. Several, with commas: the first one encrypts, all decrypt.",
                              "ORION_ENCRYPTION_KEY")
     ] = None  # fmt: skip
+    register_blocks_on_start: Annotated[
+        bool, about("Make the blocks known that come with the SDK and its integrations.",
+                    "PREFECT_API_BLOCKS_REGISTER_ON_START")
+    ] = True  # fmt: skip
     api: Api = Api()
     concurrency: Concurrency = Concurrency()
     database: Database = Database()
