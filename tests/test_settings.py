@@ -57,7 +57,7 @@ def test_an_empty_variable_counts_as_not_set() -> None:
         ("PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES", '{"a": 60}',
          "services.db_vacuum.event_retention_overrides", {"a": 60.0}),
         ("PREFECT_API_DATABASE_TIMEOUT", "7", "database.timeout", 7.0),
-        ("PREFECT_API_URL", "http://here/api", "ui.api_url", "http://here/api"),
+        ("PREFECT_UI_API_URL", "http://here/api", "ui.api_url", "http://here/api"),
         ("LICTOR_HOME", "/data", "lictor.home", Path("/data")),
     ],
 )  # fmt: skip

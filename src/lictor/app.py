@@ -32,6 +32,8 @@ from lictor.concurrency import tag_routes as tag_limit_routes
 from lictor.concurrency.facts import deployment_slots, tag_slots
 from lictor.concurrency.loops import Repossessor
 from lictor.concurrency.slots import Waits
+from lictor.dashboard.finding import find as find_dashboard
+from lictor.dashboard.serving import Dashboard, DashboardSettings
 from lictor.db import Database, open_database
 from lictor.events import routes as event_routes
 from lictor.events.ingest import EventLimits, Intake
@@ -42,7 +44,7 @@ from lictor.flow_runs.loops import CancellationCleanup, LateRuns, PauseExpiratio
 from lictor.flow_runs.transitions import Orchestration
 from lictor.logs import LogStream, LogSweeper
 from lictor.loops import Leases, Service, Supervisor
-from lictor.settings import Settings, database_url
+from lictor.settings import Settings, database_url, paths
 from lictor.states.decisions import RuleSettings
 from lictor.tallies import Tallier
 from lictor.task_runs import recorder
@@ -120,6 +122,7 @@ def assemble(settings: Settings, db: Database) -> App:
         _web(settings),
         unbuilt=(unbuilt.router(),) if with_api else (),
         csrf=csrf.checker(db) if settings.api.csrf_protection_enabled else None,
+        fallback=_dashboard(settings) if with_api else None,
         on_start=(start,),
         on_stop=(stop,),
     )
@@ -205,10 +208,29 @@ def _waits(settings: Settings) -> Waits:
     )
 
 
+def _dashboard(settings: Settings) -> Dashboard | None:
+    """What answers everything that is not the API; None where no dashboard is wanted."""
+    if not settings.ui.enabled:
+        return None
+    found = find_dashboard(settings)
+    return Dashboard(
+        DashboardSettings(
+            directories={} if found is None else found.bundles,
+            base=paths.dashboard_base(settings),
+            api_base=paths.api_base(settings),
+            api_url=settings.ui.api_url,
+            preferred="v2" if settings.ui.v2_enabled else "v1",
+            auth=settings.api.auth_string is not None,
+            csrf=settings.api.csrf_protection_enabled,
+            image_sources=settings.lictor.ui_image_sources,
+        )
+    )
+
+
 def _web(settings: Settings) -> WebSettings:
     api = settings.api
     return WebSettings(
-        api_base_path=api.base_path or "/api",
+        api_base_path=paths.api_base(settings),
         auth_string=None if api.auth_string is None else api.auth_string.reveal(),
         default_limit=api.default_limit,
         max_body_bytes=settings.lictor.max_request_bytes,

@@ -26,6 +26,8 @@ PATHS = {
     "database": "database.connection_url",
     "log_level": "logging_level",
     "role": "lictor.role",
+    "ui": "ui.enabled",
+    "ui_dir": "ui.static_directory",
 }
 
 ENVIRONMENT = """\
@@ -69,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
     _add_start(commands)
     _add_services(commands)
     _add_database(commands)
+    _add_ui(commands)
     version = commands.add_parser("version", help="print the version", description="Print the version.")
     version.set_defaults(run="lictor.cli.version:version")
     return root
@@ -94,6 +97,8 @@ def _add_start(commands: Commands) -> None:
         const="api",
         help="the API alone; run the services elsewhere with `lictor services`",
     )
+    start.add_argument("--no-ui", dest="ui", action="store_const", const="false", help="no dashboard")
+    start.add_argument("--ui-dir", metavar="DIR", help="directory of the dashboard's files (they are searched for)")
     start.add_argument("--workers", type=_positive, default=1, metavar="N", help="processes that share the port (1)")
     start.set_defaults(run="lictor.cli.serve:start")
 
@@ -125,6 +130,22 @@ def _add_database(commands: Commands) -> None:
     reset.set_defaults(run="lictor.cli.database:reset")
 
 
+def _add_ui(commands: Commands) -> None:
+    group = commands.add_parser("ui", help="get the dashboard", description="Look after the dashboard.")
+    actions = group.add_subparsers(required=True, metavar="ACTION")
+    fetch = actions.add_parser(
+        "fetch",
+        help="download the dashboard",
+        description="Download the wheel of the reference with pip and take its dashboard into the directory of the "
+        "data. Not needed where prefect is installed beside Lictor.",
+        epilog=ENVIRONMENT,
+    )
+    which = fetch.add_mutually_exclusive_group()
+    which.add_argument("--version", metavar="X.Y.Z", help="of prefect (that of the API, see `lictor version`)")
+    which.add_argument("--wheel", metavar="FILE", help="a wheel of prefect that is here already")
+    fetch.set_defaults(run="lictor.cli.ui:fetch")
+
+
 def _command(commands: Commands, name: str, summary: str, description: str) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=summary, description=description, epilog=ENVIRONMENT)
     command.add_argument(
@@ -144,7 +165,7 @@ def _positive(text: str) -> int:
 
 def _flags(options: argparse.Namespace) -> dict[str, Flag]:
     given = {name: getattr(options, name, None) for name in PATHS}
-    names = {"services_port": "--port", "role": "--no-services"}
+    names = {"services_port": "--port", "role": "--no-services", "ui": "--no-ui"}
     return {
         PATHS[name]: Flag(names.get(name, f"--{name.replace('_', '-')}"), text)
         for name, text in given.items()

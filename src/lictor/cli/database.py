@@ -35,13 +35,13 @@ def make_place(settings: Settings) -> str:
     if url.startswith("sqlite:///"):
         directory = Path(url.removeprefix("sqlite:///")).parent
         if directory == settings.lictor.home:
-            _make(directory)
+            make_home(directory)
         elif not directory.is_dir():
             raise UnusableSetting(f"the database's directory does not exist: {directory}")
     return url
 
 
-def _make(home: Path) -> None:
+def make_home(home: Path) -> None:
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

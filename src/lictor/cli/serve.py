@@ -22,9 +22,10 @@ from lictor.cli.database import make_place
 from lictor.cli.logs import set_up_log
 from lictor.cli.sockets import listen
 from lictor.cli.workers import SIGNALS, Workers
+from lictor.dashboard import finding
 from lictor.db import open_database
 from lictor.kit.errors import LictorError
-from lictor.settings import Settings, UnusableSetting, shown
+from lictor.settings import Settings, UnusableSetting, paths, shown
 from lictor.web.answering import AnsweringProtocol
 from lictor.web.asgi import App
 from lictor.web.confirming import ConfirmingProtocol
@@ -54,13 +55,23 @@ def announcement(settings: Settings, sockets: list[socket.socket], place: str) -
     host, port = sockets[0].getsockname()[:2]
     reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
     base = f"http://{reachable}:{port}"
-    api = f"{base}/{(settings.api.base_path or 'api').strip('/')}"
+    api = f"{base}{paths.api_base(settings)}"
     lines = [f"Lictor {__version__} listens on {host} port {port}", f"  data       {place}"]
     if settings.lictor.role == "services":
         return "\n".join([*lines, f"  health     {api}/health"])
     if settings.lictor.role == "api":
         lines.append("  services   not here: run `lictor services` beside it")
-    return "\n".join([*lines, f"  API        {api}", "", f"  prefect config set PREFECT_API_URL={api}", ""])
+    lines += [f"  API        {api}", f"  dashboard  {_dashboard(settings, base)}"]
+    return "\n".join([*lines, "", f"  prefect config set PREFECT_API_URL={api}", ""])
+
+
+def _dashboard(settings: Settings, base: str) -> str:
+    if not settings.ui.enabled:
+        return "off"
+    found = finding.find(settings)
+    if found is None:
+        return "none is here: `lictor ui fetch` gets one"
+    return f"{base}{paths.dashboard_base(settings)}/, {found.source}"
 
 
 class Server(UvicornServer):

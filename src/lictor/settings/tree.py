@@ -60,7 +60,7 @@ def seconds(amount: float) -> timedelta:
 class Api(Group, frozen=True):
     host: Annotated[str, about("Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, about("Port to listen on; 0 takes a free one.", ge=0, le=65535)] = 4200
-    base_path: Annotated[str | None, about("Path before /api when a proxy serves under one.")] = None
+    base_path: Annotated[str | None, about("Path that the API is under, such as /prefect/api; without it /api.")] = None
     auth_string: Annotated[Secret | None, about("user:password that every request must carry (HTTP Basic).")] = None
     default_limit: Annotated[
         int, about("Rows in a page when the request names no limit, and the most it may name.",
@@ -362,12 +362,16 @@ class Ui(Group, frozen=True):
     v2_enabled: Annotated[bool, about("Open the newer dashboard where the browser has no choice saved.")] = True
     api_url: Annotated[
         str | None, about("Where the dashboard finds the API; without it, where it was served from.",
-                          "PREFECT_UI_API_URL", "PREFECT_API_URL")
+                          "PREFECT_UI_API_URL")
     ] = None  # fmt: skip
-    serve_base: Annotated[str, about("Path that the dashboard is under.", "PREFECT_UI_SERVE_BASE")] = "/"
+    serve_base: Annotated[
+        str, about("Path that the dashboard is under; / takes what stands before /api in the API's.",
+                   "PREFECT_UI_SERVE_BASE")
+    ] = "/"  # fmt: skip
     static_directory: Annotated[
-        str | None, about("Directory of the dashboard's files.", "PREFECT_UI_STATIC_DIRECTORY")
-    ] = None
+        str | None, about("Directory of the dashboard's files; without it they are searched for, see dashboard.md.",
+                          "PREFECT_UI_STATIC_DIRECTORY")
+    ] = None  # fmt: skip
     show_promotional_content: Annotated[bool, about("Show advertisements in the dashboard.")] = False
 
 
@@ -394,6 +398,9 @@ class Lictor(Group, frozen=True):
     services_port: Annotated[int, about("Port that `lictor services` answers /api/health on.", ge=0, le=65535)] = 4201
     max_request_bytes: Annotated[int, about("Most bytes of a request's body.", ge=1024)] = 64 * 1024 * 1024
     reader_threads: Annotated[int, about("Threads that read from SQLite.", ge=1, le=64)] = 2
+    ui_image_sources: Annotated[
+        str, about("Hosts, with spaces, that the dashboard may show images from, such as https://charts.example.com.")
+    ] = ""
     shutdown_seconds: Annotated[int, about("Seconds that requests in flight have to finish in at the end.", ge=0)] = 5
     unfinished: Unfinished = Unfinished()
 
