@@ -77,7 +77,8 @@ class Dashboard:
         self._policy = _policy(settings).encode("latin-1", "ignore")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, scope["path"].removeprefix(scope.get("root_path", "")))
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        request = Request.of(scope, path, path)
         try:
             answer = await self.answer(request)
         except Exception as error:
@@ -242,7 +243,7 @@ def _navigates(request: Request) -> bool:
 
 
 def _redirect(path: str, request: Request) -> Wire:
-    query = request.scope["query_string"].decode("latin-1")
+    query = request.query_string.decode("latin-1")
     # More than one slash in front would be another host.
     location = "/" + path.lstrip("/") + (f"?{query}" if query else "")
     return Wire(307, [(b"location", location.encode("latin-1", "ignore")), (b"cache-control", b"no-store")], b"")
