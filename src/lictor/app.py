@@ -16,6 +16,7 @@ from lictor import (
     root,
     saved_searches,
     task_run_states,
+    task_workers,
     unbuilt,
     variables,
 )
@@ -47,8 +48,10 @@ from lictor.loops import Leases, Service, Supervisor
 from lictor.settings import Settings, database_url, paths
 from lictor.states.decisions import RuleSettings
 from lictor.tallies import Tallier
-from lictor.task_runs import recorder
+from lictor.task_runs import delivery, recorder
 from lictor.task_runs import routes as task_run_routes
+from lictor.task_runs import subscriptions as task_subscriptions
+from lictor.task_runs.subscriptions import Hall
 from lictor.task_runs.transitions import TaskOrchestration
 from lictor.ui import flow_runs as ui_flow_runs
 from lictor.ui import flows as ui_flows
@@ -71,6 +74,8 @@ ROUTERS: tuple[Router, ...] = (
     logs.router,
     variables.router,
     saved_searches.router,
+    task_subscriptions.router,
+    task_workers.router,
     concurrency_routes.router,
     tag_limit_routes.router,
     event_routes.router,
@@ -167,6 +172,7 @@ def _services(settings: Settings, db: Database, bells: Bells, cipher: Cipher) ->
         TaskOrchestration: TaskOrchestration(rules, tag_slots(waits)),
         Waits: waits,
         Intake: Intake(db, (recorder.record,), limits),
+        Hall: Hall(db, bells.of(delivery.TOPIC)),
         LogStream: LogStream(bells.of(logs.TOPIC), streaming),
     }
 

@@ -77,7 +77,6 @@ GET /deployments/{id:uuid}/work_queue_check work_queue_check_for_deployment 200 
 POST /events/count-by/{countable} count_account_events 200 R
 POST /events/filter read_events 200 O
 GET /events/filter/next read_account_events_page 200 - ?page-token!
-POST /task_workers/filter read_task_workers 200 O
 POST /templates/validate validate_template 200 O
 POST /work_pools/ create_work_pool 201 R
 POST /work_pools/count count_work_pools 200 O
@@ -104,7 +103,6 @@ PATCH /work_queues/{id:uuid} update_work_queue 204 R
 POST /work_queues/{id:uuid}/concurrency_status read_work_queue_concurrency_status 200 O
 POST /work_queues/{id:uuid}/get_runs read_work_queue_runs 200 O ^x-prefect-ui
 GET /work_queues/{id:uuid}/status read_work_queue_status 200 -
-WEBSOCKET /task_runs/subscriptions/scheduled scheduled_task_subscription
 WEBSOCKET /work_pools/{work_pool_name}/workers/connect worker_channel_connect
 WEBSOCKET /events/out stream_workspace_events_out
 """

@@ -18,7 +18,7 @@ from lictor.states import constructors
 from lictor.states.callers import SERVER, Caller
 from lictor.states.decisions import DEFAULT_SETTINGS, Decision, RuleSettings, decide
 from lictor.states.types import Outcome, State, StateCreate, from_create
-from lictor.task_runs import store
+from lictor.task_runs import delivery, store
 from lictor.task_runs.effects import CacheState, Enqueue, ReleaseTagSlots, TaskEffect
 from lictor.task_runs.facts import EnclosingFlowRun, NoTagLimits, TagLimits
 from lictor.task_runs.policies import task_policy
@@ -141,6 +141,6 @@ def carry_out(tx: Tx, effect: TaskEffect | Struct, subject: Subject, facts: Fact
         case ReleaseTagSlots():
             facts.give_back(effect.tags, subject.run.id)
         case Enqueue():
-            pass  # the SCHEDULED row is the queue: task workers read it, whichever server they are connected to
+            delivery.enqueue(tx, subject.run.id, effect.retry, now)
         case _:
             raise TypeError(f"no way to carry out {type(effect).__name__}")
