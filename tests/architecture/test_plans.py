@@ -122,7 +122,13 @@ CASES = [
     Case(
         "of a flow",
         page("EXPECTED_START_TIME_DESC", flows={"id": {"any_": [an_id(51)]}}),
-        ("ix_flow_run__flow_id",),
+        ("ix_flow_run__flow_id", "ix_flow_run__flow_start"),
+    ),
+    Case("newest of a flow", page("START_TIME_DESC", flows={"id": {"any_": [an_id(7)]}}), ("ix_flow_run__flow_start",)),
+    Case(
+        "newest of a period",
+        page("START_TIME_DESC", flow_runs={"expected_start_time": WINDOW}),
+        ("ix_flow_run__start", "ix_flow_run__expected_start_time"),
     ),
     Case("due", page("NEXT_SCHEDULED_START_TIME_ASC", flow_runs=DUE), ("ix_flow_run__due",)),
     Case(
@@ -214,7 +220,7 @@ def _plan(tx: Tx, statement: Compiled, params: dict[str, Any]) -> list[str]:
 
 
 # Read in the order of an index: nothing is sorted but ties.
-IN_ORDER = ("all", "newest", "newest of a state", "of a flow", "of a deployment", "due")
+IN_ORDER = ("all", "newest", "newest of a state", "newest of a flow", "of a deployment", "due")
 
 
 def complaint(case: Case, plan: str) -> str | None:
