@@ -124,7 +124,11 @@ CASES = [
         page("EXPECTED_START_TIME_DESC", flows={"id": {"any_": [an_id(51)]}}),
         ("ix_flow_run__flow_id", "ix_flow_run__flow_start"),
     ),
-    Case("newest of a flow", page("START_TIME_DESC", flows={"id": {"any_": [an_id(7)]}}), ("ix_flow_run__flow_start",)),
+    Case(
+        "newest of a flow",
+        page("START_TIME_DESC", flows={"id": {"any_": [an_id(7)]}}),
+        ("ix_flow_run__flow_start", "ix_flow_run__start"),
+    ),
     Case(
         "newest of a period",
         page("START_TIME_DESC", flow_runs={"expected_start_time": WINDOW}),
