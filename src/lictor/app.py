@@ -59,6 +59,9 @@ from lictor.ui import schemas as ui_schemas
 from lictor.ui import task_runs as ui_task_runs
 from lictor.web import Router
 from lictor.web.asgi import App, WebSettings
+from lictor.work_pools import queue_routes as work_queue_routes
+from lictor.work_pools import routes as work_pool_routes
+from lictor.work_pools.polled import PollFollowers
 
 ROUTERS: tuple[Router, ...] = (
     root.router,
@@ -83,6 +86,8 @@ ROUTERS: tuple[Router, ...] = (
     block_schema_routes.router,
     block_schema_routes.capabilities_router,
     block_document_routes.router,
+    work_pool_routes.router,
+    work_queue_routes.router,
     ui_flows.router,
     ui_flow_runs.router,
     ui_task_runs.router,
@@ -171,6 +176,7 @@ def _services(settings: Settings, db: Database, bells: Bells, cipher: Cipher) ->
         Orchestration: Orchestration(rules, deployment_slots(waits)),
         TaskOrchestration: TaskOrchestration(rules, tag_slots(waits)),
         Waits: waits,
+        PollFollowers: PollFollowers(),
         Intake: Intake(db, (recorder.record,), limits),
         Hall: Hall(db, bells.of(delivery.TOPIC)),
         LogStream: LogStream(bells.of(logs.TOPIC), streaming),

@@ -78,31 +78,6 @@ POST /events/count-by/{countable} count_account_events 200 R
 POST /events/filter read_events 200 O
 GET /events/filter/next read_account_events_page 200 - ?page-token!
 POST /templates/validate validate_template 200 O
-POST /work_pools/ create_work_pool 201 R
-POST /work_pools/count count_work_pools 200 O
-POST /work_pools/filter read_work_pools 200 O
-DELETE /work_pools/{name} delete_work_pool 204 -
-GET /work_pools/{name} read_work_pool 200 -
-PATCH /work_pools/{name} update_work_pool 204 R
-POST /work_pools/{name}/concurrency_status read_work_pool_concurrency_status 200 O
-POST /work_pools/{name}/get_scheduled_flow_runs get_scheduled_flow_runs 200 O
-POST /work_pools/{work_pool_name}/queues create_work_queue 201 R
-POST /work_pools/{work_pool_name}/queues/filter read_work_queues 200 O
-DELETE /work_pools/{work_pool_name}/queues/{name} delete_work_queue 204 -
-GET /work_pools/{work_pool_name}/queues/{name} read_work_queue 200 -
-PATCH /work_pools/{work_pool_name}/queues/{name} update_work_queue 204 R
-POST /work_pools/{work_pool_name}/workers/filter read_workers 200 O
-POST /work_pools/{work_pool_name}/workers/heartbeat worker_heartbeat 204 R
-DELETE /work_pools/{work_pool_name}/workers/{name} delete_worker 204 -
-POST /work_queues/ create_work_queue 201 R
-POST /work_queues/filter read_work_queues 200 O
-GET /work_queues/name/{name} read_work_queue_by_name 200 -
-DELETE /work_queues/{id:uuid} delete_work_queue 204 -
-GET /work_queues/{id:uuid} read_work_queue 200 -
-PATCH /work_queues/{id:uuid} update_work_queue 204 R
-POST /work_queues/{id:uuid}/concurrency_status read_work_queue_concurrency_status 200 O
-POST /work_queues/{id:uuid}/get_runs read_work_queue_runs 200 O ^x-prefect-ui
-GET /work_queues/{id:uuid}/status read_work_queue_status 200 -
 WEBSOCKET /work_pools/{work_pool_name}/workers/connect worker_channel_connect
 WEBSOCKET /events/out stream_workspace_events_out
 """

@@ -83,7 +83,7 @@ class FlowRunUpdate(Struct, forbid_unknown_fields=True):
 class FlowRunResponse(Struct):
     """A flow run with its state and the pool and queue that serve it, built from `SELECT`.
 
-    The two estimates are of the moment when the row was read; durations are seconds.
+    The two estimates are of the moment when the row was read; durations are seconds. Workers see no pool here.
     """
 
     id: str
@@ -118,8 +118,8 @@ class FlowRunResponse(Struct):
     infrastructure_document_id: str | None
     infrastructure_pid: str | None
     created_by: Raw | None
-    work_pool_id: str | None
-    work_pool_name: str | None
+    work_pool_id: str | UnsetType | None
+    work_pool_name: str | UnsetType | None
     state: Annotated[State | None, Joined]
     job_variables: Raw | None
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lictor.db import Tx
 from lictor.flow_runs.create import DEFAULT_PLACE, NAMED_PLACE, Place
-from lictor.work_pools import pools, queues, store
-from lictor.work_pools.types import AGENT_POOL, WorkPoolCreate, WorkQueueCreate
+from lictor.work_pools import agents, queues, store
+from lictor.work_pools.types import AGENT_POOL, WorkQueueCreate
 
 
 def ensure_place(tx: Tx, pool_name: str, queue_name: str | None = None) -> Place:
@@ -24,14 +24,8 @@ def ensure_agent_place(tx: Tx, queue_name: str) -> Place:
     found = tx.one(NAMED_PLACE, pool_name=AGENT_POOL, queue_name=queue_name)
     if found is not None:
         return found
-    ensure_agent_pool(tx)
+    agents.ensure_pool(tx)
     return _make_place(tx, AGENT_POOL, WorkQueueCreate(name=queue_name, priority=1))
-
-
-def ensure_agent_pool(tx: Tx) -> None:
-    """The pool for agents, with its default queue."""
-    if tx.one(store.FIND_POOL, name=AGENT_POOL) is None:
-        pools.insert(tx, WorkPoolCreate(name=AGENT_POOL))
 
 
 def _make_place(tx: Tx, pool_name: str, new: WorkQueueCreate) -> Place:
