@@ -66,3 +66,9 @@ def _a_run(tx: Tx, table: str, state: str | None, **columns: Any) -> str:
 def _times(columns: dict[str, Any]) -> dict[str, Any]:
     now: datetime = clock.now()
     return {"created": now, "updated": now} | columns
+
+
+def set_details(tx: Tx, table: str, run_id: str, details: dict[str, Any]) -> None:
+    """Give the states of a run these details."""
+    text = f"update {table}_state set state_details = :details where {table}_id = :run_id"
+    tx.run(composed(None, text), details=details, run_id=run_id)

@@ -59,6 +59,8 @@ GROUPS: tuple[str, ...] = (
     "saved_searches",
     "observed_states",
     "ui",
+    "work_pools",
+    "work_queues",
     "deployments_needed",
 )
 MISSING: Any = object()

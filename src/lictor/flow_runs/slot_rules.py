@@ -38,7 +38,10 @@ def keep_lease_id(t: FlowTransition, initial: State | None, proposed: State | No
 
 @rule(leaving={*STATE_TYPES, None} - HOLDS_SLOT, entering={PENDING})
 def take_slot(t: FlowTransition, initial: State | None, proposed: State) -> Exit:
-    """A run becomes PENDING only with a slot of its deployment; without one it waits, or is cancelled."""
+    """A run becomes PENDING only with a slot of its deployment; without one it waits, or is cancelled.
+
+    With the slot its wait is over, also where it was put off for longer.
+    """
     deployment_id = t.run.deployment_id
     if not deployment_id or t.client_version in WORKERS_THAT_TAKE_SLOTS:
         return
@@ -56,6 +59,8 @@ def take_slot(t: FlowTransition, initial: State | None, proposed: State) -> Exit
         _turn_away(t, limit)
         return
     proposed.state_details.deployment_concurrency_lease_id = lease_id
+    if initial is not None and initial.name == "AwaitingConcurrencySlot":
+        proposed.state_details.scheduled_time = t.now
     yield
     if not t.kept:
         t.facts.release_slot(lease_id)

@@ -43,10 +43,10 @@ ALWAYS = datetime.min.replace(tzinfo=UTC)
 
 
 class Poll(Embedded):
+    limit: Limit = DEFAULT_LIMIT
     work_queue_names: list[str] | None = None
     scheduled_before: Instant | None = None
     scheduled_after: Instant | None = None
-    limit: Limit = DEFAULT_LIMIT
 
 
 class WorkerFlowRun(Struct):
