@@ -20,16 +20,17 @@ def ranks(db: Database, pool_name: str) -> dict[str, int]:
 
 
 def test_without_a_queue_it_is_the_pool_s_default(db: Database) -> None:
-    pool = db.write_now(pools.create, WorkPoolCreate(name="p", type="process"))
+    pool = db.write_now(pools.insert, WorkPoolCreate(name="p", type="process"))
 
     place = db.write_now(places.ensure_place, "p")
 
+    assert pool is not None
     assert (place.queue_id, place.queue_name) == (pool.default_queue_id, "default")
     assert (place.pool_id, place.pool_name, place.pool_type) == (pool.id, "p", "process")
 
 
 def test_a_queue_that_is_missing_is_made_once(db: Database) -> None:
-    db.write_now(pools.create, WorkPoolCreate(name="p", type="process"))
+    db.write_now(pools.insert, WorkPoolCreate(name="p", type="process"))
 
     made = db.write_now(places.ensure_place, "p", "q")
 
@@ -53,7 +54,7 @@ def test_agents_have_a_pool_that_is_made_when_it_is_missing(db: Database) -> Non
 
 
 def test_many_who_need_one_queue_at_once_make_one(db: Database) -> None:
-    db.write_now(pools.create, WorkPoolCreate(name="p", type="process"))
+    db.write_now(pools.insert, WorkPoolCreate(name="p", type="process"))
 
     with ThreadPoolExecutor(8) as threads:
         made = list(threads.map(lambda n: db.write_now(places.ensure_place, "p", f"q{n % 4}"), range(32)))

@@ -8,6 +8,8 @@ from typing import Any
 from tests import calls, rows
 from tests.web.client import TestClient
 
+from lictor.blocks.encryption import Cipher
+from lictor.blocks.types import Blocks
 from lictor.concurrency import limits
 from lictor.concurrency.facts import deployment_slots
 from lictor.concurrency.slots import Waits
@@ -37,6 +39,7 @@ class World:
             queue_routes.router,
             flow_run_routes.router,
             orchestration=Orchestration(limits=deployment_slots(Waits())),
+            blocks=Blocks(Cipher("0" * 43 + "=", None), lambda tx: None),
             followers=PollFollowers((lambda tx, ids: self.told.append(ids),)),
         )
         self.pool = self.http.post("/work_pools/", json={"name": "p", "type": "process"}).json

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, Raw, to_builtins
 
+from lictor.blocks import documents
+from lictor.blocks.encryption import Cipher
 from lictor.db import Tx, sql, update_row
 from lictor.events import store as events
 from lictor.kit import clock, ids
-from lictor.kit.errors import Conflict, Refused
+from lictor.kit.errors import Conflict, NotFound, Refused
 from lictor.work_pools import queues, store
 from lictor.work_pools.announcing import pool_event, pool_status, pool_updated, queue_event, recent
 from lictor.work_pools.store import PoolRow
@@ -39,11 +43,11 @@ def reserved(name: str) -> bool:
     return name.lower().startswith("prefect")
 
 
-def create(tx: Tx, new: WorkPoolCreate) -> WorkPool:
+def create(tx: Tx, new: WorkPoolCreate, cipher: Cipher) -> WorkPool:
     """Raises Refused for a reserved name, Conflict for a taken one, Unprocessable for defaults that do not fit."""
     if reserved(new.name):
         raise Refused("Work pools starting with 'Prefect' are reserved for internal use.")
-    check_defaults(new.base_job_template)
+    check_defaults(new.base_job_template, partial(content_of_block, tx, cipher))
     pool = insert(tx, new)
     if pool is None:
         raise Conflict("A work pool with this name already exists.")
@@ -51,6 +55,14 @@ def create(tx: Tx, new: WorkPoolCreate) -> WorkPool:
         event = pool_status(ids.new(), pool.id, pool.name, pool.type, pool.status, clock.now())
         events.emit(tx, event)
     return pool
+
+
+def content_of_block(tx: Tx, cipher: Cipher, id: str) -> dict[str, Any]:
+    """The data of a block document, without its secrets. Raises NotFound."""
+    try:
+        return documents.get(tx, str(UUID(id)), cipher).data
+    except (NotFound, ValueError):
+        raise NotFound("Block not found.") from None
 
 
 def insert(tx: Tx, new: WorkPoolCreate) -> WorkPool | None:

@@ -33,8 +33,6 @@ def create(tx: Tx, pool_name: str, new: WorkQueueCreate) -> WorkQueue:
 
 def insert(tx: Tx, pool: WorkPool, new: WorkQueueCreate, taken: str) -> WorkQueue:
     """The new queue of a pool that is locked. Raises Conflict with the words `taken`."""
-    if new.description is None:
-        raise Conflict(taken)
     now = clock.now()
     ranks = tx.all(store.RANKS, pool_id=pool.id)
     queue = WorkQueue(
@@ -42,7 +40,7 @@ def insert(tx: Tx, pool: WorkPool, new: WorkQueueCreate, taken: str) -> WorkQueu
         created=now,
         updated=now,
         name=new.name,
-        description=new.description,
+        description=new.description or "",
         is_paused=new.is_paused,
         concurrency_limit=new.concurrency_limit,
         priority=new.priority or lowest_free([rank.priority for rank in ranks]),

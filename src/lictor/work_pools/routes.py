@@ -6,6 +6,7 @@ from collections.abc import Awaitable
 
 from msgspec import UNSET
 
+from lictor.blocks.types import Blocks
 from lictor.db import Database
 from lictor.kit import clock
 from lictor.web import Request, Router
@@ -32,8 +33,8 @@ NO_RESULT_STORAGE_UP_TO = (3, 3, 7)
 
 
 @router.post("/", status=201)
-async def create_work_pool(body: WorkPoolCreate, request: Request, db: Database) -> WorkPool:
-    return _known_to(request, await db.write(pools.create, body))
+async def create_work_pool(body: WorkPoolCreate, request: Request, db: Database, blocks: Blocks) -> WorkPool:
+    return _known_to(request, await db.write(pools.create, body, blocks.cipher))
 
 
 @router.get("/{name}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -12,6 +13,8 @@ from lictor.parameters import schemas
 
 # `{{ name }}`, also of what a client resolves itself (blocks, variables, the environment), as in the reference.
 _PLACEHOLDER = re.compile(r"{{\s*([\w\.\-\[\]$]+)\s*}}")
+
+_OF_DEFAULTS = "Validation failed for work pool's job variable defaults: "
 
 
 def check_template(template: dict[str, Any]) -> None:
@@ -42,24 +45,28 @@ def declared(variables: Any) -> set[str]:
     return set(properties) if isinstance(properties, dict) else set()
 
 
-def check_defaults(template: dict[str, Any]) -> None:
-    """Raises Unprocessable where a variable's default is not what its own schema asks for."""
+def check_defaults(template: dict[str, Any], content: Callable[[str], Any]) -> None:
+    """Raises Unprocessable where a variable's default is not what its own schema asks for.
+
+    A default may be a block, by its id; `content` gives the block's data.
+    """
     variables = template.get("variables")
     if not variables:
         return
-    properties = variables.get("properties")
-    found = properties.items() if isinstance(properties, dict) else ()
-    defaults = {
-        name: schema["default"]
-        for name, schema in found
-        if isinstance(schema, dict) and "default" in schema and not _is_reference(schema["default"])
-    }
+    defaults = dict(_defaults(variables, content))
     try:
         schemas.validate(defaults, variables, require=False, allow_none_with_default=True)
     except (schemas.Mismatch, schemas.CircularSchema) as mismatch:
-        raise Unprocessable(f"Validation failed for work pool's job variable defaults: {mismatch}") from mismatch
+        about = "" if str(mismatch).startswith("Invalid schema") else _OF_DEFAULTS
+        raise Unprocessable(f"{about}{mismatch}") from mismatch
 
 
-def _is_reference(default: Any) -> bool:
-    """Whether a default is a block, whose content is not here."""
-    return isinstance(default, dict) and "$ref" in default
+def _defaults(variables: dict[str, Any], content: Callable[[str], Any]) -> Iterator[tuple[str, Any]]:
+    properties = variables.get("properties")
+    for name, schema in properties.items() if isinstance(properties, dict) else ():
+        if isinstance(schema, dict) and "default" in schema:
+            default = schema["default"]
+            if not (isinstance(default, dict) and "$ref" in default):
+                yield name, default
+            elif isinstance(default["$ref"], dict) and default["$ref"].get("block_document_id") is not None:
+                yield name, content(str(default["$ref"]["block_document_id"]))

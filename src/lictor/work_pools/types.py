@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -15,7 +16,8 @@ from lictor.work_pools.templates import check_template
 AGENT_POOL = "default-agent-pool"
 AGENT_TYPE = "prefect-agent"
 
-Name = Annotated[str, Meta(pattern="^[^/%&><]+$")]
+NAME = "^[^/%&><]+$"
+Name = Annotated[str, Meta(pattern=NAME)]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(gt=0)]
 
@@ -58,7 +60,7 @@ class WorkPool(Struct):
 
 
 class WorkPoolCreate(Struct, forbid_unknown_fields=True):
-    name: Name
+    name: str
     description: str | None = None
     type: str = AGENT_TYPE
     base_job_template: dict[str, Any] = {}
@@ -67,9 +69,17 @@ class WorkPoolCreate(Struct, forbid_unknown_fields=True):
     storage_configuration: StorageConfiguration = field(default_factory=StorageConfiguration)
 
     def __post_init__(self) -> None:
-        if not self.name.strip("' \""):
-            raise FieldError("name", "name cannot be an empty string")
+        check_name(self.name)
         check_template(self.base_job_template)
+
+
+def check_name(name: str) -> None:
+    # Not by the pattern alone: for a name of nothing the reference has other words.
+    if not name.strip("' \""):
+        raise FieldError("name", "name cannot be an empty string")
+    if not re.match(NAME, name):
+        words = f"String should match pattern '{NAME}'"
+        raise FieldError("name", words, type="string_pattern_mismatch", ctx={"pattern": NAME})
 
 
 class WorkPoolUpdate(Struct, forbid_unknown_fields=True):

@@ -375,7 +375,7 @@ def names_polled(s: Session, body: Any = None) -> None:
 def polls(s: Session) -> None:
     pool(s)
     s.post(f"{POOL}/get_scheduled_flow_runs")
-    run(s, "a", tags=["t"], parameters={"x": 1}, job_variables={"y": 2})
+    run(s, "a", "default", tags=["t"], parameters={"x": 1}, job_variables={"y": 2})
     s.post(f"{POOL}/get_scheduled_flow_runs", {"limit": 10})
     s.post("/work_pools/$uniq-none/get_scheduled_flow_runs", {})
     s.post(f"{POOL}/get_scheduled_flow_runs", {"work_queue_names": ["none"]})
