@@ -20,8 +20,8 @@ from lictor.db import Database, Tx, Where, sql
 from lictor.db.statement import composed
 from lictor.feed import Bell, Positions
 from lictor.filters.entities import Filter
-from lictor.filters.leaves import AnyId, Condition, IdOrNull, Leaf, Operator, Period, on
-from lictor.kit import clock, ids, text_search, times
+from lictor.filters.leaves import AnyId, Condition, IdOrNull, Leaf, Operator, Period, TextSearch, on
+from lictor.kit import clock, ids, times
 from lictor.kit.errors import LictorError, Unavailable
 from lictor.loops import Service
 from lictor.web import DEFAULT_LIMIT, Closed, Embedded, Instant, Limit, Offset, Router, Socket
@@ -80,23 +80,6 @@ class LevelRange(Leaf):
     def conditions(self, at: on) -> list[Condition]:
         bounds = ((">=", self.ge_), ("<=", self.le_))
         return [Condition(f"{at.column} {sign} {{int:level}}", {"level": b}) for sign, b in bounds if b is not None]
-
-
-class TextSearch(Leaf):
-    """Words in the message or the logger's name (see `kit.text_search`)."""
-
-    query: Annotated[str, Meta(max_length=200)]
-
-    def conditions(self, at: on) -> list[Condition]:
-        search = text_search.parse(self.query)
-        contains = f"{at.column} like {{text:term}} escape '\\'"
-        made = [Condition(contains, {"term": _pattern(term)}) for term in search.required]
-        made += [Condition(f"not ({contains})", {"term": _pattern(term)}) for term in search.excluded]
-        if search.any:
-            words = {f"term{index}": _pattern(term) for index, term in enumerate(search.any)}
-            either = " or ".join(f"{at.column} like {{text:{name}}} escape '\\'" for name in words)
-            made.append(Condition(f"({either})", words))
-        return made
 
 
 class LogFilter(Filter):
@@ -204,11 +187,6 @@ _text = lru_cache(maxsize=256)(str)
 
 def _without_nul(text: str) -> str:
     return text.replace("\0", "") if "\0" in text else text
-
-
-def _pattern(term: str) -> str:
-    escaped = term.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return f"%{escaped}%"
 
 
 router = Router("/logs", tag="Logs")

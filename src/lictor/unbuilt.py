@@ -74,9 +74,6 @@ POST /deployments/{id:uuid}/schedules create_deployment_schedules 201 R
 DELETE /deployments/{id:uuid}/schedules/{schedule_id:uuid} delete_deployment_schedule 204 -
 PATCH /deployments/{id:uuid}/schedules/{schedule_id:uuid} update_deployment_schedule 204 R
 GET /deployments/{id:uuid}/work_queue_check work_queue_check_for_deployment 200 -
-POST /events/count-by/{countable} count_account_events 200 R
-POST /events/filter read_events 200 O
-GET /events/filter/next read_account_events_page 200 - ?page-token!
 POST /templates/validate validate_template 200 O
 WEBSOCKET /work_pools/{work_pool_name}/workers/connect worker_channel_connect
 WEBSOCKET /events/out stream_workspace_events_out

@@ -82,6 +82,13 @@ SQLITE = Dialect(
             f"exists (select 1 from json_each({column}) h where h.value in (select value from json_each(:{name})))"
         ),
         "each": lambda name: f"json_each(:{name}) each",
+        "elements": lambda column: f"json_each({column})",
+        "pairs": lambda column: f"json_each({column})",
+        "key": lambda column, key: f"{column} ->> '$.\"{key}\"'",
+        # A range, which an index can answer: no text that begins so is behind the highest character there is.
+        "starts": lambda column, name: f"({column} >= :{name} and {column} < :{name} || char(1114111))",
+        # `*` is any text, `?` any character.
+        "matches": lambda column, name: f"{column} glob replace(:{name}, '[', '[[]')",
         "ts": _bare,
         "uuid": _bare,
         "text": _bare,
@@ -125,6 +132,11 @@ POSTGRES = Dialect(
         "has_all": lambda column, name: f"{column} @> to_jsonb(cast(:{name} as text[]))",
         "has_any": lambda column, name: f"{column} ?| cast(:{name} as text[])",
         "each": lambda name: f"unnest(cast(:{name} as text[])) each(value)",
+        "elements": lambda column: f"json_array_elements({column})",
+        "pairs": lambda column: f"json_each_text({column})",
+        "key": lambda column, key: f"{column} ->> '{key}'",
+        "starts": lambda column, name: f"starts_with({column}, cast(:{name} as text))",
+        "matches": lambda column, name: f"{column} like {_like_pattern(name)}",
         "ts": _cast("timestamptz"),
         "uuid": _cast("uuid"),
         "text": _cast("text"),
@@ -151,6 +163,14 @@ POSTGRES = Dialect(
         "clustered": _word(""),
     },
 )
+
+
+def _like_pattern(name: str) -> str:
+    """What `glob` takes, as a pattern of `like`."""
+    pattern = f"cast(:{name} as text)"
+    for special, plain in (("\\", "\\\\"), ("%", "\\%"), ("_", "\\_"), ("*", "%"), ("?", "_")):
+        pattern = f"replace({pattern}, '{special}', '{plain}')"
+    return pattern
 
 
 def _fraction(instant: str) -> str:

@@ -6,7 +6,10 @@ import re
 from typing import Any
 
 _NAME = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
-_FRAGMENT = re.compile(r"\{(in|not_in|ts|uuid|text|int|json|has_all|has_any)((?::[^{}:]*)+)\}")
+_FRAGMENT = re.compile(r"\{(in|not_in|ts|uuid|text|int|json|has_all|has_any|starts|matches)((?::[^{}:]*)+)\}")
+
+# Fragments whose first argument is a column, and whose second the parameter.
+_COLUMN_FIRST = frozenset({"has_all", "has_any", "starts", "matches"})
 
 
 class Where:
@@ -50,6 +53,6 @@ class Where:
 
 def _rename_fragment(match: re.Match[str], names: dict[str, str]) -> str:
     kind, arguments = match.group(1), match.group(2)[1:].split(":")
-    at = 1 if kind.startswith("has_") else 0
+    at = 1 if kind in _COLUMN_FIRST else 0
     arguments[at] = names.get(arguments[at], arguments[at])
     return "{" + ":".join([kind, *arguments]) + "}"

@@ -1,15 +1,23 @@
-"""`/api/events`: events from outside come in here."""
+"""`/api/events`: events from outside come in here, and are asked for."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta, Struct
 
-from lictor.events import ingest
+from lictor.db import Database
+from lictor.events import counting, ingest, listing
+from lictor.events.counting import Countable, CountQuery, EventCount
+from lictor.events.filters import EventFilter
 from lictor.events.ingest import EventCreate, EventLimits, Intake
-from lictor.kit.errors import FieldError, Invalid
-from lictor.web import Router, Socket
+from lictor.events.listing import MOST_ON_A_PAGE, Slice
+from lictor.events.types import ReceivedEvent
+from lictor.kit.errors import FieldError, Invalid, Refused
+from lictor.settings import Settings
+from lictor.web import Embedded, Query, Request, Router, Socket
 
 router = Router("/events", tag="Events")
 
@@ -37,6 +45,44 @@ def _fault(index: int, event: EventCreate, limits: EventLimits) -> dict[str, Any
             "ctx": {"error": {}},
         }
     return None
+
+
+class EventQuery(Embedded):
+    filter: EventFilter | None = None
+    limit: Annotated[int, Meta(ge=0, le=MOST_ON_A_PAGE)] = MOST_ON_A_PAGE
+
+
+class EventPage(Struct):
+    events: list[ReceivedEvent]
+    total: int
+    next_page: str | None
+
+
+@router.post("/filter")
+async def read_events(body: EventQuery, db: Database, settings: Settings, request: Request) -> EventPage:
+    found = await db.read(listing.first_page, body.filter or EventFilter(), body.limit)
+    return _page(found, request, settings)
+
+
+@router.get("/filter/next")
+async def read_account_events_page(
+    page_token: Annotated[str, Query("page-token")], db: Database, settings: Settings, request: Request
+) -> EventPage:
+    at = listing.decode(page_token)
+    if at is None:
+        raise Refused
+    return _page(await db.read(listing.next_page, at), request, settings)
+
+
+def _page(found: Slice, request: Request, settings: Settings) -> EventPage:
+    base = request.base_url + (settings.api.base_path or "/api")
+    link = None if found.next_token is None else f"{base}/events/filter/next?page-token={found.next_token}"
+    return EventPage(found.events, found.total, link)
+
+
+@router.post("/count-by/{countable}")
+def count_account_events(countable: Countable, body: CountQuery, db: Database) -> Awaitable[list[EventCount]]:
+    return db.read(counting.count, countable, body)
 
 
 @router.websocket("/in")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 from uuid import UUID
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from lictor.db import Where
+from lictor.kit import text_search
 from lictor.states.types import StateTypeName
 from lictor.web.shapes import Instant
 
@@ -241,3 +242,25 @@ def _tags(at: on, all_: list[str] | None, any_: list[str] | None, is_null_: bool
     if is_null_ is not None:
         made.append(Condition(f"{at.column} {'=' if is_null_ else '<>'} '[]'", {}))
     return made
+
+
+class TextSearch(Leaf):
+    """Words in a column of lower-case text (see `kit.text_search`)."""
+
+    query: Annotated[str, Meta(max_length=200)]
+
+    def conditions(self, at: on) -> list[Condition]:
+        search = text_search.parse(self.query)
+        contains = f"{at.column} like {{text:term}} escape '\\'"
+        made = [Condition(contains, {"term": _pattern(term)}) for term in search.required]
+        made += [Condition(f"not ({contains})", {"term": _pattern(term)}) for term in search.excluded]
+        if search.any:
+            words = {f"term{index}": _pattern(term) for index, term in enumerate(search.any)}
+            either = " or ".join(f"{at.column} like {{text:{name}}} escape '\\'" for name in words)
+            made.append(Condition(f"({either})", words))
+        return made
+
+
+def _pattern(term: str) -> str:
+    escaped = term.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"

@@ -1,0 +1,178 @@
+"""How many events there are by time, by name, by resource."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from lictor.db import Tx, Where
+from lictor.db.statement import composed
+from lictor.events import listing
+from lictor.events.filters import EventFilter
+from lictor.events.types import RESOURCE_NAME
+from lictor.kit import clock, times
+from lictor.kit.errors import Unprocessable
+from lictor.web import Embedded
+
+# Spans of time begin here and there, whatever the filter: the reference's first Monday.
+PIVOT = datetime(2024, 4, 1, tzinfo=UTC)
+MOST_SPANS = 1000
+MICROSECOND = timedelta(microseconds=1)
+
+
+class TimeUnit(StrEnum):
+    week = "week"
+    day = "day"
+    hour = "hour"
+    minute = "minute"
+    second = "second"
+
+
+SECONDS = {
+    TimeUnit.week: 604_800.0,
+    TimeUnit.day: 86_400.0,
+    TimeUnit.hour: 3_600.0,
+    TimeUnit.minute: 60.0,
+    TimeUnit.second: 1.0,
+}
+
+
+class Countable(StrEnum):
+    day = "day"
+    time = "time"
+    event = "event"
+    resource = "resource"
+
+
+class CountQuery(Embedded):
+    filter: EventFilter
+    time_unit: TimeUnit = TimeUnit.day
+    time_interval: Annotated[float, Meta(ge=0.01)] = 1.0
+
+
+class EventCount(Struct):
+    """The count of a span (`value` is its number in the answer), of a name or of a resource; both ends belong to it."""
+
+    value: str
+    label: str
+    count: int
+    start_time: datetime
+    end_time: datetime
+
+
+def count(tx: Tx, countable: Countable, query: CountQuery) -> list[EventCount]:
+    """Raises Unprocessable for more than a thousand spans, whatever is counted, as the reference."""
+    wanted = query.filter
+    try:
+        size = timedelta(seconds=SECONDS[query.time_unit] * query.time_interval)
+        check_spans(wanted, size)
+        if countable == Countable.day:
+            return _by_time(tx, wanted, TimeUnit.day, timedelta(days=1))
+        if countable == Countable.time:
+            return _by_time(tx, wanted, query.time_unit, size)
+    except OverflowError:
+        raise Unprocessable("The given interval reaches beyond the years 1 to 9999.") from None
+    return _by_name(tx, wanted) if countable == Countable.event else _by_resource(tx, wanted)
+
+
+def check_spans(wanted: EventFilter, size: timedelta) -> None:
+    spans = math.ceil((wanted.occurred.until - wanted.occurred.since) / size)
+    if spans > MOST_SPANS:
+        raise Unprocessable(
+            f"The given interval would create {spans} buckets, which is too many. Please increase the interval or "
+            f"reduce the time range to produce {MOST_SPANS} buckets or fewer."
+        )
+
+
+def bounds(since: datetime, until: datetime, unit: TimeUnit, size: timedelta) -> list[datetime]:
+    """Where the spans begin that `since` to `until` touches, and where the last one ends; there is none after the end
+    of the present unit of time."""
+    now = clock.now()
+    if until > now:
+        until = _end(now, unit)
+    at = PIVOT + size * ((since - PIVOT) // size)
+    found = [at]
+    while at < until:
+        at += size
+        found.append(at)
+    return found
+
+
+def _end(moment: datetime, unit: TimeUnit) -> datetime:
+    since_pivot = (moment - PIVOT) // timedelta(seconds=SECONDS[unit])
+    return PIVOT + timedelta(seconds=SECONDS[unit]) * (since_pivot + 1) - MICROSECOND
+
+
+def _by_time(tx: Tx, wanted: EventFilter, unit: TimeUnit, size: timedelta) -> list[EventCount]:
+    since, until = times.utc(wanted.occurred.since), times.utc(wanted.occurred.until)
+    edges = bounds(since, until, unit, size)
+    if len(edges) < 2:
+        return []
+    found = listing.narrowed(tx, wanted)
+    counts = _of_few(tx, found.where, edges) if found.few else _of_spans(tx, wanted, edges)
+    return [
+        EventCount(str(index), low.isoformat(), counts[index], low, high - MICROSECOND)
+        for index, (low, high) in enumerate(pairwise(edges))
+    ]
+
+
+def _of_few(tx: Tx, where: Where, edges: list[datetime]) -> list[int]:
+    counts = [0] * len(edges)
+    for occurred in tx.composed(datetime, "select e.occurred from events e where {where}", where):
+        counts[bisect_right(edges, occurred) - 1] += 1
+    return counts
+
+
+def _of_spans(tx: Tx, wanted: EventFilter, edges: list[datetime]) -> list[int]:
+    """One range of an index for each span."""
+    since, until = times.utc(wanted.occurred.since), times.utc(wanted.occurred.until)
+    clipped = [max(edges[0], since), *edges[1:-1], min(edges[-1], until + MICROSECOND)]
+    where = listing.narrowed(tx, wanted, occurred=False).where
+    text = f"""
+        select (
+            select count(*) from events e
+            where e.occurred >= cast(low as {{ts_type}}) and e.occurred < cast(high as {{ts_type}}) and {where.text()}
+        ) from (select value as low, lead(value) over (order by value) as high from {{each:edges}}) spans
+        where high is not null order by low
+    """
+    return tx.all(composed(int, text), **where.params, edges=[times.text(edge) for edge in clipped])
+
+
+class _Counted(Struct):
+    value: str
+    label: str
+    count: int
+    oldest: datetime
+    latest: datetime
+
+    def as_count(self) -> EventCount:
+        return EventCount(self.value, self.label, self.count, self.oldest, self.latest)
+
+
+def _by_name(tx: Tx, wanted: EventFilter) -> list[EventCount]:
+    text = """
+        select e.event, e.event, count(*) as many, min(e.occurred), max(e.occurred) from events e where {where}
+        group by e.event order by many desc, e.event
+    """
+    return [row.as_count() for row in tx.composed(_Counted, text, listing.narrowed(tx, wanted).where)]
+
+
+def _by_resource(tx: Tx, wanted: EventFilter) -> list[EventCount]:
+    """The label is the name in the resource's latest event."""
+    text = f"""
+        select c.value, (
+            select coalesce(
+                {{key:n.resource:{RESOURCE_NAME}}}, {{key:n.resource:prefect.name}}, n.resource_id
+            ) from events n where n.occurred = c.latest and n.resource_id = c.value order by n.position desc limit 1
+        ) as label, c.many, c.oldest, c.latest from (
+            select e.resource_id as value, count(*) as many, min(e.occurred) as oldest, max(e.occurred) as latest
+            from events e where {{where}} group by e.resource_id
+        ) c order by c.many desc, label
+    """
+    return [row.as_count() for row in tx.composed(_Counted, text, listing.narrowed(tx, wanted).where)]

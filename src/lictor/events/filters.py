@@ -1,0 +1,308 @@
+"""The filter of events, and the SQL that it means (`matching` is what it means for an event at hand).
+
+Texts are compared with regard to case on both databases. A pattern of a label's value may hold `*` (any text) and `?`
+(any character); `!` in front negates it. A label that a resource does not have matches no pattern, negated or not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NamedTuple, TypeVar
+from uuid import UUID
+
+from msgspec import Struct, field
+
+from lictor.db import Where
+from lictor.events.types import RESOURCE_ID, RESOURCE_ROLE
+from lictor.filters.leaves import Condition, TextSearch, equals_any, equals_none, on
+from lictor.kit import clock
+from lictor.web.shapes import Instant
+
+T = TypeVar("T")
+
+DEFAULT_PERIOD = timedelta(days=180)
+
+# Labels to patterns, one or several.
+Specification = dict[str, str | list[str]]
+
+
+class Order(StrEnum):
+    ASC = "ASC"
+    DESC = "DESC"
+
+
+def _midnight() -> datetime:
+    return clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+class EventOccurredFilter(Struct, forbid_unknown_fields=True):
+    """Both ends belong to the period."""
+
+    since: Instant = field(default_factory=lambda: _midnight() - DEFAULT_PERIOD)
+    until: Instant = field(default_factory=clock.now)
+
+
+class EventNameFilter(Struct, forbid_unknown_fields=True):
+    prefix: list[str] | None = None
+    exclude_prefix: list[str] | None = None
+    name: list[str] | None = None
+    exclude_name: list[str] | None = None
+
+
+class EventResourceFilter(Struct, forbid_unknown_fields=True):
+    """The resource that the event is about; `distinct`: one event of each."""
+
+    id: list[str] | None = None
+    id_prefix: list[str] | None = None
+    labels: Specification | None = None
+    distinct: bool = False
+
+
+class EventRelatedFilter(Struct, forbid_unknown_fields=True):
+    """One of the related resources meets all of it."""
+
+    id: list[str] | None = None
+    role: list[str] | None = None
+    resources_in_roles: list[tuple[str, str]] | None = None
+    labels: Specification | None = None
+
+
+class EventAnyResourceFilter(Struct, forbid_unknown_fields=True):
+    """One of all resources, related or not, meets all of it."""
+
+    id: list[str] | None = None
+    id_prefix: list[str] | None = None
+    labels: Specification | None = None
+
+
+class EventIDFilter(Struct, forbid_unknown_fields=True):
+    id: list[UUID] | None = None
+
+
+class EventFilter(Struct, forbid_unknown_fields=True):
+    """The AND of its fields, and of the items of those that are lists."""
+
+    occurred: EventOccurredFilter = field(default_factory=EventOccurredFilter)
+    event: EventNameFilter | None = None
+    resource: EventResourceFilter | None = None
+    related: EventRelatedFilter | list[EventRelatedFilter] | None = None
+    any_resource: EventAnyResourceFilter | list[EventAnyResourceFilter] | None = None
+    id: EventIDFilter = field(default_factory=EventIDFilter)
+    text: TextSearch | None = None
+    order: Order = Order.DESC
+
+    @property
+    def every_related(self) -> list[EventRelatedFilter]:
+        return _listed(self.related)
+
+    @property
+    def every_any_resource(self) -> list[EventAnyResourceFilter]:
+        return _listed(self.any_resource)
+
+    @property
+    def distinct(self) -> bool:
+        return self.resource is not None and self.resource.distinct
+
+
+def _listed(given: T | list[T] | None) -> list[T]:
+    if given is None:
+        return []
+    return given if isinstance(given, list) else [given]
+
+
+class Pattern(NamedTuple):
+    """What a label's value should look like."""
+
+    text: str
+    negated: bool
+
+    @property
+    def exact(self) -> bool:
+        return "*" not in self.text and "?" not in self.text
+
+
+def patterns(given: str | list[str]) -> list[Pattern]:
+    texts = [given] if isinstance(given, str) else given
+    return [Pattern(text.removeprefix("!"), text.startswith("!")) for text in texts]
+
+
+class At(NamedTuple):
+    """Where in the SQL one resource of an event is."""
+
+    labels: str
+    id: str
+    role: str
+
+
+PRIMARY = At("e.resource", "e.resource_id", "''")
+RELATED = At("x.labels", "x.id", "x.role")
+# The related resources, one a row.
+EACH_RELATED = (
+    f"(select value as labels, {{key:value:{RESOURCE_ID}}} as id, {{key:value:{RESOURCE_ROLE}}} as role"
+    " from {elements:e.related}) x"
+)
+TEXT = (
+    "lower(e.event || ' ' || cast(e.resource as text) || ' ' || cast(e.related as text)"
+    " || ' ' || cast(e.payload as text))"
+)
+
+
+def where(wanted: EventFilter, *, occurred: bool = True) -> Where:
+    """The filter as conditions on `events e`, but for `distinct`; those on when it `occurred` can be left out."""
+    found = Where()
+    if occurred:
+        found.add("e.occurred >= {ts:since}", since=wanted.occurred.since)
+        found.add("e.occurred <= {ts:until}", until=wanted.occurred.until)
+    if wanted.id.id:
+        _add(found, equals_any(on("e.id"), wanted.id.id, "uuid"))
+    if wanted.event is not None:
+        _add_name(found, wanted.event)
+    if wanted.resource is not None:
+        _add_primary(found, wanted.resource)
+    for related in wanted.every_related:
+        _add_related(found, related)
+    for any_resource in wanted.every_any_resource:
+        _add_any_resource(found, any_resource)
+    for condition in wanted.text.conditions(on(TEXT)) if wanted.text is not None else ():
+        _add(found, condition)
+    return found
+
+
+def candidates(wanted: EventFilter) -> list[Where]:
+    """Conditions on `event_resources r`: an event that the filter lets through has a row that meets each of them."""
+    ids: list[list[str] | None] = []
+    prefixes: list[list[str] | None] = []
+    for one in ([wanted.resource] if wanted.resource else []) + wanted.every_any_resource:
+        ids.append(one.id or _exact_ids(one.labels))
+        prefixes.append(one.id_prefix)
+    for related in wanted.every_related:
+        in_roles = [id for id, _ in related.resources_in_roles or ()]
+        ids.append(related.id or in_roles or _exact_ids(related.labels))
+    found = [_alone(equals_any(on("r.resource_id"), known, "text")) for known in ids if known]
+    return found + [_alone(_starts_with("r.resource_id", known)) for known in prefixes if known]
+
+
+def _exact_ids(labels: Specification | None) -> list[str] | None:
+    wanted = patterns((labels or {}).get(RESOURCE_ID) or [])
+    return [pattern.text for pattern in wanted] if all(p.exact and not p.negated for p in wanted) else None
+
+
+def _add_name(found: Where, wanted: EventNameFilter) -> None:
+    if wanted.prefix:
+        _add(found, _starts_with("e.event", wanted.prefix))
+    if wanted.exclude_prefix:
+        _add(found, _not(_starts_with("e.event", wanted.exclude_prefix)))
+    if wanted.name:
+        _add(found, equals_any(on("e.event"), wanted.name, "text"))
+    if excluded := equals_none(on("e.event"), wanted.exclude_name or [], "text"):
+        _add(found, excluded)
+
+
+def _add_primary(found: Where, wanted: EventResourceFilter) -> None:
+    for condition in _of_resource(PRIMARY, wanted.id, wanted.id_prefix):
+        _add(found, condition)
+    labels = dict(wanted.labels or {})
+    if given := labels.pop(RESOURCE_ID, None):
+        _add(found, _like_any(PRIMARY.id, patterns(given)))
+    for label, given in labels.items():
+        _add(found, _has_label(PRIMARY, label, patterns(given)))
+
+
+def _add_related(found: Where, wanted: EventRelatedFilter) -> None:
+    conditions = _of_resource(RELATED, wanted.id, None)
+    if wanted.role:
+        conditions.append(equals_any(on(RELATED.role), wanted.role, "text"))
+    if wanted.resources_in_roles:
+        conditions.append(_in_roles(RELATED, wanted.resources_in_roles))
+    if wanted.labels:
+        conditions += _of_labels(RELATED, wanted.labels)
+    if conditions or wanted.labels:
+        found.add_exists(f"select 1 from {EACH_RELATED} where true", _all(conditions))
+
+
+def _add_any_resource(found: Where, wanted: EventAnyResourceFilter) -> None:
+    if wanted.id and not wanted.id_prefix and not wanted.labels:
+        own = _alone(equals_any(on("r.resource_id"), wanted.id, "text"))
+        found.add_exists("select 1 from event_resources r where r.position = e.position", own)
+        return
+    either = []
+    for at in (PRIMARY, RELATED):
+        either.append(_of_resource(at, wanted.id, wanted.id_prefix) + _of_labels(at, wanted.labels or {}))
+    if not either[0]:
+        return
+    of_related = Where()
+    of_related.add_exists(f"select 1 from {EACH_RELATED} where true", _all(either[1]))
+    found.add_any([_all(either[0]), of_related])
+
+
+def _of_resource(at: At, ids: list[str] | None, prefixes: list[str] | None) -> list[Condition]:
+    conditions = []
+    if ids:
+        conditions.append(equals_any(on(at.id), ids, "text"))
+    if prefixes:
+        conditions.append(_starts_with(at.id, prefixes))
+    return conditions
+
+
+def _of_labels(at: At, wanted: Specification) -> list[Condition]:
+    """Id and role are apart: an empty list says nothing of them, and roles are not patterns."""
+    labels = dict(wanted)
+    conditions = []
+    if given := labels.pop(RESOURCE_ID, None):
+        conditions.append(_like_any(at.id, patterns(given)))
+    if roles := labels.pop(RESOURCE_ROLE, None):
+        conditions.append(equals_any(on(at.role), [roles] if isinstance(roles, str) else roles, "text"))
+    return conditions + [_has_label(at, label, patterns(given)) for label, given in labels.items()]
+
+
+def _has_label(at: At, label: str, wanted: list[Pattern]) -> Condition:
+    if not wanted:
+        return Condition("false", {})
+    values = _like_any("l.value", wanted)
+    select = f"select 1 from {{pairs:{at.labels}}} l where l.key = {{text:label}} and {values.text}"
+    return Condition(f"exists ({select})", {"label": label} | values.params)
+
+
+def _like_any(column: str, wanted: list[Pattern]) -> Condition:
+    tests, params = [], {}
+    for index, pattern in enumerate(wanted):
+        name = f"pattern{index}"
+        params[name] = pattern.text
+        test = f"{column} = {{text:{name}}}" if pattern.exact else f"{{matches:{column}:{name}}}"
+        tests.append(f"not ({test})" if pattern.negated else f"({test})")
+    return Condition(f"({' or '.join(tests)})", params)
+
+
+def _starts_with(column: str, prefixes: list[str]) -> Condition:
+    tests = [f"{{starts:{column}:prefix{index}}}" for index in range(len(prefixes))]
+    return Condition(f"({' or '.join(tests)})", {f"prefix{index}": prefix for index, prefix in enumerate(prefixes)})
+
+
+def _in_roles(at: At, wanted: Iterable[tuple[str, str]]) -> Condition:
+    tests: list[str] = []
+    params: dict[str, str] = {}
+    for index, (id, role) in enumerate(wanted):
+        tests.append(f"({at.id} = {{text:id{index}}} and {at.role} = {{text:role{index}}})")
+        params |= {f"id{index}": id, f"role{index}": role}
+    return Condition(f"({' or '.join(tests)})", params)
+
+
+def _not(condition: Condition) -> Condition:
+    return Condition(f"not {condition.text}", condition.params)
+
+
+def _add(found: Where, condition: Condition) -> None:
+    found.add(condition.text, **condition.params)
+
+
+def _all(conditions: list[Condition]) -> Where:
+    found = Where()
+    for condition in conditions:
+        _add(found, condition)
+    return found
+
+
+def _alone(condition: Condition) -> Where:
+    return _all([condition])
