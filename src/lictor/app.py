@@ -37,7 +37,9 @@ from lictor.dashboard.finding import find as find_dashboard
 from lictor.dashboard.serving import Dashboard, DashboardSettings
 from lictor.db import Database, open_database
 from lictor.events import routes as event_routes
+from lictor.events import store as event_log
 from lictor.events.ingest import EventLimits, Intake
+from lictor.events.streaming import EventStream, Hub
 from lictor.feed import Bells, Notices
 from lictor.flow_runs import list_routes as flow_run_lists
 from lictor.flow_runs import routes as flow_run_routes
@@ -180,6 +182,13 @@ def _services(settings: Settings, db: Database, bells: Bells, cipher: Cipher) ->
         Intake: Intake(db, (recorder.record,), limits),
         Hall: Hall(db, bells.of(delivery.TOPIC)),
         LogStream: LogStream(bells.of(logs.TOPIC), streaming),
+        EventStream: EventStream(
+            db,
+            Hub(db, bells.of(event_log.TOPIC)),
+            live=settings.events.stream_out_enabled,
+            backfill=settings.events.maximum_websocket_backfill,
+            page_size=settings.events.websocket_backfill_page_size,
+        ),
     }
 
 

@@ -76,5 +76,4 @@ PATCH /deployments/{id:uuid}/schedules/{schedule_id:uuid} update_deployment_sche
 GET /deployments/{id:uuid}/work_queue_check work_queue_check_for_deployment 200 -
 POST /templates/validate validate_template 200 O
 WEBSOCKET /work_pools/{work_pool_name}/workers/connect worker_channel_connect
-WEBSOCKET /events/out stream_workspace_events_out
 """

@@ -72,10 +72,12 @@ def count(tx: Tx, countable: Countable, query: CountQuery) -> list[EventCount]:
     try:
         size = timedelta(seconds=SECONDS[query.time_unit] * query.time_interval)
         check_spans(wanted, size)
-        if countable == Countable.day:
-            return _by_time(tx, wanted, TimeUnit.day, timedelta(days=1))
         if countable == Countable.time:
             return _by_time(tx, wanted, query.time_unit, size)
+        if countable == Countable.day:
+            day = timedelta(days=1)
+            check_spans(wanted, day)
+            return _by_time(tx, wanted, TimeUnit.day, day)
     except OverflowError:
         raise Unprocessable("The given interval reaches beyond the years 1 to 9999.") from None
     return _by_name(tx, wanted) if countable == Countable.event else _by_resource(tx, wanted)

@@ -18,9 +18,13 @@ from lictor.db import Where
 from lictor.events.types import RESOURCE_ID, RESOURCE_ROLE
 from lictor.filters.leaves import Condition, TextSearch, equals_any, equals_none, on
 from lictor.kit import clock
+from lictor.kit.errors import Unprocessable
 from lictor.web.shapes import Instant
 
 T = TypeVar("T")
+
+# SQLite has no room for a thousand alternatives. Lists of whole ids and names are one condition each.
+MOST_CONDITIONS = 800
 
 DEFAULT_PERIOD = timedelta(days=180)
 
@@ -150,7 +154,10 @@ TEXT = (
 
 
 def where(wanted: EventFilter, *, occurred: bool = True) -> Where:
-    """The filter as conditions on `events e`, but for `distinct`; those on when it `occurred` can be left out."""
+    """The filter as conditions on `events e`, but for `distinct`; those on when it `occurred` can be left out.
+
+    Raises Unprocessable for more prefixes and patterns than a statement can hold.
+    """
     found = Where()
     if occurred:
         found.add("e.occurred >= {ts:since}", since=wanted.occurred.since)
@@ -167,6 +174,8 @@ def where(wanted: EventFilter, *, occurred: bool = True) -> Where:
         _add_any_resource(found, any_resource)
     for condition in wanted.text.conditions(on(TEXT)) if wanted.text is not None else ():
         _add(found, condition)
+    if len(found.params) > MOST_CONDITIONS:
+        raise Unprocessable(f"The filter has more than {MOST_CONDITIONS} conditions.")
     return found
 
 

@@ -67,22 +67,22 @@ def _slice(tx: Tx, at: Continuation, where: Where) -> Slice:
     return Slice(events, at.count, encode(Continuation(at.filter, at.count, at.page_size, behind)))
 
 
-def narrowed(tx: Tx, wanted: EventFilter, *, occurred: bool = True) -> Narrowed:
+def narrowed(tx: Tx, wanted: EventFilter, *, occurred: bool = True, few: int = FEW) -> Narrowed:
     """The filter's conditions; where it names resources of few events, with the positions of those.
 
     Planners cannot know how many events a resource has: that is anything from one to all of them, and reading the log
     in order until a page is full is as bad for the one as gathering and sorting is for the other.
     """
     where = filters.where(wanted, occurred=occurred)
-    few: set[int] | None = None
+    positions: set[int] | None = None
     for candidate in filters.candidates(wanted):
         text = f"select r.position from event_resources r where {candidate.text()} limit :limit"
-        found: list[int] = tx.all(composed(int, text), **candidate.params, limit=FEW + 1)
-        if len(found) <= FEW:
-            few = set(found) if few is None else few.intersection(found)
-    if few is not None:
-        where.add("e.position {in:positions:bigint}", positions=sorted(few))
-    return Narrowed(where, few is not None)
+        found: list[int] = tx.all(composed(int, text), **candidate.params, limit=few + 1)
+        if len(found) <= few:
+            positions = set(found) if positions is None else positions.intersection(found)
+    if positions is not None:
+        where.add("e.position {in:positions:bigint}", positions=sorted(positions))
+    return Narrowed(where, positions is not None)
 
 
 def page(tx: Tx, wanted: EventFilter, where: Where, limit: int, offset: int = 0) -> list[Recorded]:

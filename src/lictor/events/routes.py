@@ -9,11 +9,12 @@ import msgspec
 from msgspec import Meta, Struct
 
 from lictor.db import Database
-from lictor.events import counting, ingest, listing
+from lictor.events import counting, ingest, listing, streaming
 from lictor.events.counting import Countable, CountQuery, EventCount
 from lictor.events.filters import EventFilter
 from lictor.events.ingest import EventCreate, EventLimits, Intake
 from lictor.events.listing import MOST_ON_A_PAGE, Slice
+from lictor.events.streaming import EventStream
 from lictor.events.types import ReceivedEvent
 from lictor.kit.errors import FieldError, Invalid, Refused
 from lictor.settings import Settings
@@ -88,3 +89,8 @@ def count_account_events(countable: Countable, body: CountQuery, db: Database) -
 @router.websocket("/in")
 async def stream_events_in(socket: Socket, intake: Intake) -> None:
     await ingest.converse(socket, intake)
+
+
+@router.websocket("/out")
+async def stream_workspace_events_out(socket: Socket, stream: EventStream) -> None:
+    await streaming.converse(socket, stream)

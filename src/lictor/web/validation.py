@@ -10,11 +10,13 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import msgspec
 from msgspec import inspect
 from msgspec.structs import replace
 
 from lictor.kit.errors import BadRequest, FieldError, Invalid
 from lictor.web import coercion
+from lictor.web.codec import decoder
 from lictor.web.coercion import SCALARS, Bad, counted
 from lictor.web.paging import check_limit
 from lictor.web.shapes import Choice
@@ -51,6 +53,19 @@ def parse(raw: bytes) -> Any:
         raise Invalid([error("json_invalid", loc, "JSON decode error", {}, {"error": fault.msg})], document) from None
     except RecursionError:
         raise unreadable() from None
+
+
+def read_json(kind: Any, raw: bytes) -> Any:
+    """The value of type `kind` in a JSON text that is no request's body; raises Invalid, with all errors."""
+    try:
+        return decoder(kind).decode(raw)
+    except msgspec.ValidationError:
+        walk = Walk(0)
+        value = parse(raw)
+        found = walk.convert(inspect.type_info(kind), value, ())
+        if walk.errors:
+            raise Invalid(walk.errors, value) from None
+        return found
 
 
 def unreadable() -> BadRequest:
