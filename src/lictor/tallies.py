@@ -257,10 +257,12 @@ _TOTAL = f"""
     ) parts"""
 
 
-def total(tx: Tx, after: datetime | None, before: datetime | None, states: Where) -> Total:
+def total(tx: Tx, after: datetime | None, before: datetime | None, states: Where) -> Total | None:
     """Of the runs with an expected start between these instants (both included), those that meet a condition on
-    `r.state_type` and `r.state_name`. Without instants, of all runs."""
+    `r.state_type` and `r.state_name`. Without instants, of all runs. None if no slot of them is settled."""
     found = span(tx, after or FIRST, before or LAST)
+    if found.first >= found.last:
+        return None
     undated = int(after is None and before is None)
     totals: list[Total] = tx.composed(Total, _TOTAL, states, undated=undated, **found.params())
     return totals[0]

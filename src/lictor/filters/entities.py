@@ -6,6 +6,7 @@ fixed: `f` flow, `r` flow_run, `t` task_run, `d` deployment, `p` work_pool, `q` 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Annotated, ClassVar, get_args, get_type_hints
 from uuid import UUID
@@ -104,6 +105,11 @@ class RunState(Leaf):
 
     def conditions(self, at: on) -> list[Condition]:
         return _state_conditions(at, self.type, self.name)
+
+    def may_be(self, types: Collection[str]) -> bool:
+        """Whether a state of one of these types may meet the filter."""
+        any_ = None if self.type is None else self.type.any_
+        return any_ is None or self.operator != Operator.and_ or any(type_ in types for type_ in any_)
 
 
 class TaskRunState(Leaf):

@@ -26,6 +26,7 @@ from lictor.filters.history import HistoryBody, Interval, divide, run_history
 from lictor.filters.leaves import Operator, Period, on
 from lictor.flow_runs.types import SELECT, FlowRunResponse
 from lictor.kit import clock
+from lictor.states.types import TERMINAL
 from lictor.web import DEFAULT_LIMIT, Embedded, Limit, Offset, Page, PageNumber, page_offset, paginate
 
 
@@ -183,7 +184,8 @@ def page(tx: Tx, where: Where, sort: Sort = Sort.ID_DESC, limit: int = 200, offs
 
 def count(tx: Tx, wanted: FlowRunQuery | FlowRunPage) -> int:
     plain = tallied(wanted)
-    return count_where(tx, where_of(wanted)) if plain is None else tallies.total(tx, *plain).runs
+    total = None if plain is None else tallies.total(tx, *plain)
+    return count_where(tx, where_of(wanted)) if total is None else total.runs
 
 
 def count_where(tx: Tx, where: Where) -> int:
@@ -193,8 +195,8 @@ def count_where(tx: Tx, where: Where) -> int:
 def lateness(tx: Tx, wanted: FlowRunQuery) -> float | None:
     """Average seconds between expected and real (or, of those that are due, possible) start; None without runs."""
     plain = tallied(wanted)
-    if plain is not None:
-        total = tallies.total(tx, *plain)
+    total = None if plain is None else tallies.total(tx, *plain)
+    if total is not None:
         return total.lateness / total.runs if total.runs else None
     where = where_of(wanted)
     text = f"select avg({estimates.lateness_sql('r')}) from flow_run r {estimates.MOMENT} where {where.text()}"
@@ -219,12 +221,14 @@ class Tallied(NamedTuple):
 
 
 def tallied(wanted: FlowRunQuery | FlowRunPage | FlowRunHistory) -> Tallied | None:
-    """The question, if it asks for no more than tallies know."""
+    """The question, if it asks for no more than tallies know, and for some of what they do: runs that are over."""
     filters = (getattr(wanted, name) for name in wanted.__struct_fields__ if name != "flow_runs")
     if any(isinstance(filter, Filter) for filter in filters):
         return None
     runs = wanted.flow_runs or FlowRunFilter()
     if runs.operator != Operator.and_ or not runs.says_only({"expected_start_time", "state"}):
+        return None
+    if runs.state is not None and not runs.state.may_be(TERMINAL):
         return None
     period = runs.expected_start_time or Period()
     return Tallied(period.after_, period.before_, FlowRunFilter(state=runs.state).where())
