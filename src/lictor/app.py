@@ -21,6 +21,10 @@ from lictor import (
     variables,
 )
 from lictor.admin import ResultStorageBlocks
+from lictor.automations import routes as automation_routes
+from lictor.automations.executing import Executor, Outside
+from lictor.automations.following import Follower
+from lictor.automations.loops import Triggers
 from lictor.blocks import documents as block_documents
 from lictor.blocks import encryption, standard
 from lictor.blocks import routes as block_document_routes
@@ -38,6 +42,7 @@ from lictor.dashboard.serving import Dashboard, DashboardSettings
 from lictor.db import Database, open_database
 from lictor.events import routes as event_routes
 from lictor.events import store as event_log
+from lictor.events import store as event_store
 from lictor.events.ingest import EventLimits, Intake
 from lictor.events.streaming import EventStream, Hub
 from lictor.feed import Bells, Notices
@@ -94,6 +99,8 @@ ROUTERS: tuple[Router, ...] = (
     ui_flow_runs.router,
     ui_task_runs.router,
     ui_schemas.router,
+    automation_routes.router,
+    automation_routes.template_router,
 )
 
 
@@ -172,6 +179,7 @@ def _services(settings: Settings, db: Database, bells: Bells, cipher: Cipher) ->
     streaming = settings.logs.stream_out_enabled and settings.logs.stream_publishing_enabled
     return {
         Database: db,
+        Bells: bells,
         Settings: settings,
         Blocks: Blocks(cipher, admin.forget_lost_result_storage),
         ResultStorageBlocks: ResultStorageBlocks(block_documents.capabilities),
@@ -205,7 +213,19 @@ def background_services(settings: Settings, db: Database, bound: Mapping[type, A
     repossessor = settings.services.repossessor
     if repossessor.enabled:
         services.append(Repossessor(db, _waits(settings), repossessor.loop_seconds))
-    return services + _run_services(settings, db, bound[Orchestration], bound[TaskOrchestration])
+    services += _run_services(settings, db, bound[Orchestration], bound[TaskOrchestration])
+    if settings.services.triggers.enabled:
+        services.append(_triggers(settings, db, bound))
+    return services
+
+
+def _triggers(settings: Settings, db: Database, bound: Mapping[type, Any]) -> Triggers:
+    """What follows the events: automations are evaluated, and their actions done."""
+    executor = Executor(db, bound[Orchestration], Outside())
+    service = Triggers(db, Follower(db), executor, settings.events.proactive_granularity.total_seconds())
+    executor.nudge = service.nudge
+    bound[Bells].of(event_store.TOPIC).call(service.nudge)
+    return service
 
 
 def _run_services(settings: Settings, db: Database, runs: Orchestration, tasks: TaskOrchestration) -> list[Service]:

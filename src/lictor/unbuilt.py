@@ -43,16 +43,6 @@ DELETE /artifacts/{id:uuid} delete_artifact 204 -
 GET /artifacts/{id:uuid} read_artifact 200 -
 PATCH /artifacts/{id:uuid} update_artifact 204 R
 GET /artifacts/{key}/latest read_latest_artifact 200 -
-POST /automations/ create_automation 201 R
-POST /automations/count count_automations 200 O
-POST /automations/filter read_automations 200 O
-DELETE /automations/owned-by/{resource_id:str} delete_automations_owned_by_resource 202 -
-GET /automations/related-to/{resource_id:str} read_automations_related_to_resource 200 -
-POST /automations/templates/validate validate_template 200 O
-DELETE /automations/{id:uuid} delete_automation 204 -
-GET /automations/{id:uuid} read_automation 200 -
-PATCH /automations/{id:uuid} patch_automation 204 R
-PUT /automations/{id:uuid} update_automation 204 R
 GET /collections/views/{view} read_view_content 200 -
 POST /deployments/ create_deployment 200 R
 POST /deployments/bulk_delete bulk_delete_deployments 200 O
@@ -74,6 +64,5 @@ POST /deployments/{id:uuid}/schedules create_deployment_schedules 201 R
 DELETE /deployments/{id:uuid}/schedules/{schedule_id:uuid} delete_deployment_schedule 204 -
 PATCH /deployments/{id:uuid}/schedules/{schedule_id:uuid} update_deployment_schedule 204 R
 GET /deployments/{id:uuid}/work_queue_check work_queue_check_for_deployment 200 -
-POST /templates/validate validate_template 200 O
 WEBSOCKET /work_pools/{work_pool_name}/workers/connect worker_channel_connect
 """

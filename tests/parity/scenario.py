@@ -61,6 +61,7 @@ GROUPS: tuple[str, ...] = (
     "ui",
     "work_pools",
     "work_queues",
+    "automations",
     "deployments_needed",
 )
 MISSING: Any = object()

@@ -2,59 +2,102 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
 import jinja2
+import msgspec
 from jinja2 import nodes, sandbox
-from jinja2.exceptions import SecurityError
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
 
 MOST_RANGE = 100
 MOST_LOOPS = 10
 MOST_NESTED_LOOPS = 2
 
+# Words for instants and numbers, such as `humanize_naturaltime`.
+EXTENSIONS = ("jinja2_humanize_extension.HumanizeExtension",)
+
 
 class TemplateError(Exception):
-    """A template that cannot be read, may not run, or failed; the message says why."""
+    """A template that cannot be read, may not run, or failed. `message` says why, `line` where, the text both."""
+
+    def __init__(self, message: str, line: int = 0, text: str | None = None) -> None:
+        super().__init__(text or message)
+        self.message = message
+        self.line = line
+
+
+class Templates:
+    """A sandbox with filters of its own."""
+
+    def __init__(self, filters: Mapping[str, Callable[..., Any]] | None = None) -> None:
+        self._environment = sandbox.ImmutableSandboxedEnvironment(
+            undefined=jinja2.ChainableUndefined, extensions=EXTENSIONS
+        )
+        self._environment.globals["range"] = _range
+        self._environment.filters["tojson"] = _tojson
+        self._environment.filters.update(filters or {})
+
+    def parse(self, template: str) -> nodes.Template:
+        """Raises TemplateError for a template that cannot be read or that loops more than it may."""
+        try:
+            tree = self._environment.parse(template)
+        except jinja2.TemplateSyntaxError as error:
+            raise TemplateError(error.message or "", error.lineno, str(error)) from error
+        loops = list(tree.find_all(nodes.For))
+        if len(loops) > MOST_LOOPS:
+            words = f"Contains {len(loops)} for loops. Templates can contain no more than {MOST_LOOPS} for loops."
+            raise TemplateError(words)
+        depth = _depth(tree)
+        if depth > MOST_NESTED_LOOPS:
+            raise TemplateError(
+                f"Contains nested for loops at a depth of {depth}. "
+                f"Templates can nest for loops no more than {MOST_NESTED_LOOPS} loops deep."
+            )
+        return tree
+
+    def names(self, template: str) -> set[str]:
+        """The variables that a template reads. Raises TemplateError."""
+        return {name.name for name in self.parse(template).find_all(nodes.Name) if name.ctx == "load"}
+
+    def render(self, template: str, context: Mapping[str, Any]) -> str:
+        """The text that the template gives. Raises TemplateError."""
+        self.parse(template)
+        try:
+            return self._environment.from_string(template).render(context)
+        except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
+            words = f"Failed to render template due to the following error: {error!r}"
+            raise TemplateError(repr(error), text=f"{words}\n{template}") from error
 
 
 def check(template: str) -> None:
     """Raises TemplateError for a template that cannot be read or that loops more than it may."""
-    try:
-        tree = _environment().parse(template)
-    except jinja2.TemplateError as error:
-        raise TemplateError(str(error)) from error
-    loops = list(tree.find_all(nodes.For))
-    if len(loops) > MOST_LOOPS:
-        raise TemplateError(f"Contains {len(loops)} for loops; templates may contain no more than {MOST_LOOPS}.")
-    depth = _depth(tree)
-    if depth > MOST_NESTED_LOOPS:
-        raise TemplateError(f"Contains for loops nested {depth} deep; no more than {MOST_NESTED_LOOPS} are allowed.")
+    plain().parse(template)
 
 
 def render(template: Any, context: dict[str, Any]) -> str:
     """The text that the template gives. Raises TemplateError."""
     if not isinstance(template, str):
         raise TemplateError("A template must be a string.")
-    check(template)
-    try:
-        return _environment().from_string(template).render(context)
-    except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError, OverflowError) as error:
-        raise TemplateError(f"Failed to render template due to the following error: {error!r}\n{template}") from error
+    return plain().render(template, context)
 
 
 @lru_cache(maxsize=1)
-def _environment() -> sandbox.ImmutableSandboxedEnvironment:
-    environment = sandbox.ImmutableSandboxedEnvironment(undefined=jinja2.ChainableUndefined)
-    environment.globals["range"] = _range
-    return environment
+def plain() -> Templates:
+    return Templates()
 
 
 def _range(*arguments: int) -> range:
     numbers = range(*arguments)
     if len(numbers) > MOST_RANGE:
-        raise SecurityError(f"The range calculated is too large ({len(numbers)}); the most is {MOST_RANGE}.")
+        raise OverflowError(f"Range too big. The sandbox blocks ranges larger than MAX_TEMPLATE_RANGE={MOST_RANGE}.")
     return numbers
+
+
+def _tojson(value: Any, indent: int | None = None) -> Markup:
+    return htmlsafe_json_dumps(msgspec.to_builtins(value, enc_hook=str), indent=indent, sort_keys=True)
 
 
 def _depth(node: nodes.Node) -> int:

@@ -28,6 +28,9 @@ class Service(ABC):
     async def run_once(self) -> int:
         """Do what is due now; how much that was. Raises what went wrong; safe to run twice at once."""
 
+    async def close(self) -> None:  # noqa: B027 - most have nothing to let go of
+        """Let go of what outlives a round; called once, after the last."""
+
     def nudge(self) -> None:
         """End the wait before the next round. From any thread, as often as one likes: nudges until then are one."""
         with self._lock:

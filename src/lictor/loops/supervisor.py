@@ -76,6 +76,7 @@ class Supervisor:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
         self._tasks = []
+        await asyncio.gather(*(service.close() for service in self.services), return_exceptions=True)
         try:
             await self._leases.release()
         except Exception as error:

@@ -17,8 +17,11 @@ def decode_hook(kind: type, value: Any) -> Any:
 
 
 def choose(kind: type[Choice], value: Any) -> Any:
-    """The first member of the choice whose shape fits `value`; ValueError when none does."""
-    for member in kind.members():
+    """The member of the choice whose shape fits `value` and knows most of its keys; ValueError when none fits."""
+    given = set(value) if isinstance(value, dict) else set()
+    for member in sorted(
+        kind.members(), key=lambda each: -len(given & set(each.__struct_encode_fields__)) if given else 0
+    ):
         try:
             return msgspec.convert(value, member, dec_hook=decode_hook)
         except msgspec.ValidationError:
