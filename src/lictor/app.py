@@ -21,6 +21,7 @@ from lictor import (
     variables,
 )
 from lictor.admin import ResultStorageBlocks
+from lictor.artifacts import routes as artifact_routes
 from lictor.automations import routes as automation_routes
 from lictor.automations.executing import Executor, Outside
 from lictor.automations.following import Follower
@@ -89,6 +90,7 @@ ROUTERS: tuple[Router, ...] = (
     concurrency_routes.router,
     tag_limit_routes.router,
     event_routes.router,
+    artifact_routes.router,
     block_type_routes.router,
     block_schema_routes.router,
     block_schema_routes.capabilities_router,

@@ -34,15 +34,6 @@ def parameter(word: str) -> Declared:
 
 
 OPERATIONS = """
-POST /artifacts/ create_artifact 200 R
-POST /artifacts/count count_artifacts 200 O
-POST /artifacts/filter read_artifacts 200 O
-POST /artifacts/latest/count count_latest_artifacts 200 O
-POST /artifacts/latest/filter read_latest_artifacts 200 O
-DELETE /artifacts/{id:uuid} delete_artifact 204 -
-GET /artifacts/{id:uuid} read_artifact 200 -
-PATCH /artifacts/{id:uuid} update_artifact 204 R
-GET /artifacts/{key}/latest read_latest_artifact 200 -
 GET /collections/views/{view} read_view_content 200 -
 POST /deployments/ create_deployment 200 R
 POST /deployments/bulk_delete bulk_delete_deployments 200 O

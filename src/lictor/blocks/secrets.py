@@ -75,7 +75,7 @@ def _mask_whole(flat: Flat, path: Path) -> None:
 
 
 def _restore(new: Flat, old: Flat, place: Path) -> None:
-    inside = {path: value for path, value in old.items() if path[: len(place)] == place and value is not None}
-    if inside:
+    inside = {path: value for path, value in old.items() if path[: len(place)] == place}
+    if inside.get(place, MASK) is not None and inside:
         del new[place]
         new.update(inside)

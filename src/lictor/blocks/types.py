@@ -20,7 +20,8 @@ from lictor.web import DEFAULT_LIMIT, Embedded, FieldError, Limit, Offset
 # What a schema that names no version has.
 NO_VERSION = "non-versioned"
 
-TypeName = Annotated[str, Meta(pattern="^[^/%&><]+$")]
+NAME_PATTERN = "^[^/%&><]+$"
+TypeName = Annotated[str, Meta(pattern=NAME_PATTERN)]
 
 # `$` also matches before a last line feed, and such names are accepted by the reference too.
 _SLUG = re.compile(r"^[a-z0-9-]*$")
@@ -115,13 +116,16 @@ class BlockSchemaCreate(Struct, forbid_unknown_fields=True):
 class BlockDocumentCreate(Struct, forbid_unknown_fields=True):
     block_schema_id: UUID
     block_type_id: UUID
-    name: TypeName | None = None
+    name: str | None = None
     data: dict[str, Any] = {}
     is_anonymous: bool = False
 
     def __post_init__(self) -> None:
         if not self.is_anonymous and not self.name:
             raise ValueError("Names must be provided for block documents.")
+        if self.name is not None and not re.search(NAME_PATTERN, self.name):
+            words, ctx = f"String should match pattern '{NAME_PATTERN}'", {"pattern": NAME_PATTERN}
+            raise FieldError("name", words, type="string_pattern_mismatch", ctx=ctx)
         if self.name is not None and not _SLUG.match(self.name):
             raise FieldError("name", "Block document name must only contain lowercase letters, numbers, and dashes.")
 
