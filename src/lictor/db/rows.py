@@ -6,7 +6,19 @@ import types
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Generic, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    TypeVar,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 from uuid import UUID
 
 import msgspec
@@ -35,14 +47,11 @@ def instant(value: Any) -> datetime:
 class Shape(Generic[R]):
     """How the rows of one select become values of one type."""
 
-    __slots__ = ("_build", "width")
+    __slots__ = ("build", "width")
 
-    def __init__(self, build: Callable[[Sequence[Any]], Any], width: int) -> None:
-        self._build = build
+    def __init__(self, build: Callable[[Sequence[Any]], R], width: int) -> None:
+        self.build = build
         self.width = width
-
-    def build(self, row: Sequence[Any]) -> R:
-        return cast(R, self._build(row))
 
     @staticmethod
     def of(into: Any) -> Shape[Any]:
@@ -54,17 +63,20 @@ class Shape(Generic[R]):
         return Shape(lambda row: None if row[0] is None else convert(row[0]), 1)
 
 
+class Part(NamedTuple):
+    """A Struct within the columns of a row: where its fields begin, and the places of those that are Structs again."""
+
+    into: type[Struct]
+    begin: int
+    end: int
+    inner: tuple[Part, ...]
+
+
 def _struct_shape(into: type[Struct]) -> Shape[Any]:
-    hints = get_type_hints(into, include_extras=True)
-    parts = [_field(hints[name]) for name in into.__struct_fields__]
-    if not any(isinstance(part, Shape) for part in parts):
-        return _flat_shape(into, cast("list[Convert | None]", parts))
-    return _nested_shape(into, parts)
-
-
-def _flat_shape(into: type[Struct], converters: list[Convert | None]) -> Shape[Any]:
     # Only the columns that need work are touched; the rest is copied as it came.
-    work = [(index, convert) for index, convert in enumerate(converters) if convert is not None]
+    work: list[tuple[int, Convert]] = []
+    part = _part(into, 0, work)
+    make = _maker(part)
 
     def build(row: Sequence[Any]) -> Any:
         values = list(row)
@@ -72,35 +84,58 @@ def _flat_shape(into: type[Struct], converters: list[Convert | None]) -> Shape[A
             value = values[index]
             if value is not None:
                 values[index] = convert(value)
-        return into(*values)
+        return make(values)
 
-    return Shape(build, len(converters))
-
-
-def _nested_shape(into: type[Struct], parts: list[Convert | Shape[Any] | None]) -> Shape[Any]:
-    width = sum(part.width if isinstance(part, Shape) else 1 for part in parts)
-
-    def build(row: Sequence[Any]) -> Any:
-        values = []
-        at = 0
-        for part in parts:
-            if isinstance(part, Shape):
-                inner = row[at : at + part.width]
-                values.append(None if inner[0] is None else part.build(inner))
-                at += part.width
-                continue
-            value = row[at]
-            values.append(part(value) if part is not None and value is not None else value)
-            at += 1
-        return into(*values)
-
-    return Shape(build, width)
+    return Shape(build, part.end)
 
 
-def _field(hint: Any) -> Convert | Shape[Any] | None:
+def _part(into: type[Struct], begin: int, work: list[tuple[int, Convert]]) -> Part:
+    hints = get_type_hints(into, include_extras=True)
+    inner: list[Part] = []
+    at = begin
+    for name in into.__struct_fields__:
+        joined = _joined(hints[name])
+        if joined is not None:
+            inner.append(_part(joined, at, work))
+            at = inner[-1].end
+            continue
+        convert = _converter(hints[name])
+        if convert is not None:
+            work.append((at, convert))
+        at += 1
+    return Part(into, begin, at, tuple(inner))
+
+
+def _maker(part: Part) -> Callable[[list[Any]], Any]:
+    """Makes the Struct of converted values; a joined one whose first column is null is None."""
+    into, begin, end, inner = part
+    if not inner:
+        return lambda values: into(*values[begin:end])
+    # The values between the Structs, and the Structs, in order.
+    pieces: list[tuple[int, int, Callable[[list[Any]], Any] | None]] = []
+    at = begin
+    for one in inner:
+        pieces += [(at, one.begin, None), (one.begin, one.end, _maker(one))]
+        at = one.end
+    pieces = [piece for piece in (*pieces, (at, end, None)) if piece[0] < piece[1]]
+
+    def make(values: list[Any]) -> Any:
+        arguments: list[Any] = []
+        for first, last, inner_make in pieces:
+            if inner_make is None:
+                arguments += values[first:last]
+            else:
+                arguments.append(None if values[first] is None else inner_make(values))
+        return into(*arguments)
+
+    return make
+
+
+def _joined(hint: Any) -> type[Struct] | None:
     if get_origin(hint) is Annotated and Joined in get_args(hint)[1:]:
-        return _struct_shape(_without_none(get_args(hint)[0]))
-    return _converter(hint)
+        found: type[Struct] = _without_none(get_args(hint)[0])
+        return found
+    return None
 
 
 def _converter(hint: Any) -> Convert | None:

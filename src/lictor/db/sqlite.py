@@ -55,22 +55,22 @@ class SqliteTx(Tx):
         self._execute = connection.execute
 
     def _first(self, statement: Compiled, params: dict[str, Any]) -> Row | None:
-        row: Row | None = self._execute(statement.text, params).fetchone()
+        row: Row | None = self._execute(statement.text, statement.pick(params)).fetchone()
         return row
 
     def _rows(self, statement: Compiled, params: dict[str, Any]) -> list[Row]:
-        rows: list[Any] = self._execute(statement.text, params).fetchall()
+        rows: list[Any] = self._execute(statement.text, statement.pick(params)).fetchall()
         return rows
 
     def _run(self, statement: Compiled, params: dict[str, Any]) -> int:
-        self._execute(statement.text, params)
+        self._execute(statement.text, statement.pick(params))
         return self._connection.changes()
 
     def _put(self, statement: Compiled, params: dict[str, Any]) -> None:
-        self._execute(statement.text, params)
+        self._execute(statement.text, statement.pick(params))
 
     def _many(self, statement: Compiled, rows: Iterable[Mapping[str, Any]]) -> None:
-        self._connection.executemany(statement.text, rows)
+        self._connection.executemany(statement.text, map(statement.pick, rows))
 
 
 class SqliteDatabase(Database):

@@ -15,21 +15,21 @@ R = TypeVar("R")
 class Statement(Generic[R]):
     """SQL text with a name (for logs, metrics and tests), compiled for each database when it is first used."""
 
-    __slots__ = ("_compiled", "name", "shape", "text")
+    __slots__ = ("by_dialect", "name", "shape", "text")
 
     def __init__(self, name: str, into: Any, text: str) -> None:
         self.name = name
         self.text = text
         self.shape: Shape[R] | None = None if into is None else Shape.of(into)
-        self._compiled: dict[str, Compiled] = {}
+        self.by_dialect: dict[str, Compiled] = {}
 
     def __repr__(self) -> str:
         return f"<Statement {self.name}>"
 
     def compiled(self, dialect: Dialect) -> Compiled:
-        found = self._compiled.get(dialect.name)
+        found = self.by_dialect.get(dialect.name)
         if found is None:
-            found = self._compiled[dialect.name] = dialect.compile(self.text)
+            found = self.by_dialect[dialect.name] = dialect.compile(self.text)
         return found
 
 
