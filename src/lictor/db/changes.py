@@ -11,7 +11,7 @@ from lictor.db.tx import Tx
 
 
 def update_row(
-    tx: Tx, table: str, id: str, changes: dict[str, Any], now: datetime, guard: str = "true", **params: Any
+    tx: Tx, table: str, id: str, changes: dict[str, Any], now: datetime | str, guard: str = "true", **params: Any
 ) -> bool:
     """Set columns, and `updated`; False if there is no such row or the guard, a condition on it, does not hold."""
     statement = _statement(table, tuple(changes), guard)

@@ -6,7 +6,7 @@ A resource is a dict of labels: `prefect.resource.id` always, `prefect.resource.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from msgspec import Meta, Raw, Struct, field
 
@@ -17,6 +17,13 @@ Labels = dict[str, str]
 RESOURCE_ID = "prefect.resource.id"
 RESOURCE_NAME = "prefect.resource.name"
 RESOURCE_ROLE = "prefect.resource.role"
+
+
+class Related(NamedTuple):
+    """Related resources that many events share, written down once: their labels as JSON, and their ids."""
+
+    json: str
+    ids: tuple[str, ...]
 
 
 class Event(Struct, kw_only=True):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from lictor.events.types import RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE, Event, Labels
+from lictor.events.types import RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE, Event, Labels, Related
 from lictor.states.types import PAUSED, State
 
 # People put error messages and whole results into state messages; an event carries no more of one than this.
@@ -16,7 +18,7 @@ MESSAGE_CHARACTERS = 100_000
 FOLLOWS_WITHIN = timedelta(minutes=5)
 
 
-class CreatedBy(Struct):
+class CreatedBy(Struct, frozen=True):
     """What made a run: an automation, a schedule or a deployment."""
 
     id: str | None = None
@@ -47,7 +49,10 @@ class Surroundings(Struct):
 
 
 def state_event(run_id: str, run_count: int, around: Surroundings, initial: State | None, state: State) -> Event:
-    """The event ``prefect.flow-run.<state name>``; its id is the state's, so that events are ordered as states are."""
+    """The event ``prefect.flow-run.<state name>``, without what is `related`.
+
+    Its id is the state's, so that events are ordered as states are.
+    """
     resource = {
         RESOURCE_ID: f"prefect.flow-run.{run_id}",
         RESOURCE_NAME: around.name,
@@ -67,7 +72,6 @@ def state_event(run_id: str, run_count: int, around: Surroundings, initial: Stat
         occurred=state.timestamp,
         event=f"prefect.flow-run.{state.name}",
         resource=resource,
-        related=related(around),
         payload=payload,
         id=state.id,
         follows=initial.id if initial is not None and near else None,
@@ -85,26 +89,41 @@ def state_payload(state: State) -> dict[str, Any]:
     return payload
 
 
-def related(around: Surroundings) -> list[Labels]:
+def related(around: Surroundings) -> Related:
     """What the run belongs to, its and their tags, and what made it: the reference's order."""
-    kinds = (
+    task_tags = around.task_run_tags
+    deployment_tags = around.deployment_tags
+    return _related(
+        (*around.tags, *around.flow_tags, *(deployment_tags or ()), *(task_tags or ())),
+        around.created_by,
+        around.work_pool_type,
         ("flow", around.flow_id, around.flow_name),
         ("deployment", around.deployment_id, around.deployment_name),
         ("work-queue", around.work_queue_id, around.work_queue_name),
         ("work-pool", around.work_pool_id, around.work_pool_name),
         ("task-run", around.task_run_id, around.task_run_name),
     )
+
+
+# The runs of a flow or deployment have the same surroundings, and a run has the same in all of its states.
+@lru_cache(maxsize=1024)
+def _related(
+    tags: tuple[str, ...],
+    created_by: CreatedBy | None,
+    work_pool_type: str | None,
+    *kinds: tuple[str, str | None, str | None],
+) -> Related:
     resources = [
         {RESOURCE_ID: f"prefect.{kind}.{id}", RESOURCE_ROLE: kind, RESOURCE_NAME: name}
         for kind, id, name in kinds
         if name is not None
     ]
-    if around.work_pool_type is not None:
+    if work_pool_type is not None:
         pool = next(labels for labels in resources if labels[RESOURCE_ROLE] == "work-pool")
-        pool["prefect.work-pool.type"] = around.work_pool_type
-    tags = {*around.tags, *around.flow_tags, *(around.deployment_tags or ()), *(around.task_run_tags or ())}
-    resources += [{RESOURCE_ID: f"prefect.tag.{tag}", RESOURCE_ROLE: "tag"} for tag in sorted(tags)]
-    return resources + creator(around.created_by)
+        pool["prefect.work-pool.type"] = work_pool_type
+    resources += [{RESOURCE_ID: f"prefect.tag.{tag}", RESOURCE_ROLE: "tag"} for tag in sorted({*tags})]
+    resources += creator(created_by)
+    return Related(msgspec.json.encode(resources).decode(), tuple(labels[RESOURCE_ID] for labels in resources))
 
 
 def creator(created_by: CreatedBy | None) -> list[Labels]:

@@ -12,6 +12,7 @@ from lictor.db import Joined, LostRace, Tx, sql, update_row
 from lictor.flow_runs.announcing import Surroundings
 from lictor.flow_runs.tracking import FlowRunSnapshot
 from lictor.flow_runs.types import SELECT, FlowRunResponse
+from lictor.kit import times
 from lictor.kit.errors import NotFound, ObjectNotFound
 from lictor.states.storing import STATE_COLUMNS, state_params
 from lictor.states.types import State, StateDetails, StateType
@@ -125,7 +126,10 @@ def find_subject(tx: Tx, run_id: str) -> Subject | None:
 
 
 def get_subject(tx: Tx, run_id: str) -> Subject:
-    return tx.get(SUBJECT, ObjectNotFound(f"Flow run with id {run_id} not found"), id=run_id)
+    subject = tx.one(SUBJECT, id=run_id)
+    if subject is None:
+        raise ObjectNotFound(f"Flow run with id {run_id} not found")
+    return subject
 
 
 def insert_state(tx: Tx, run_id: str, state: State) -> None:
@@ -138,12 +142,19 @@ def enter(tx: Tx, run_id: str, seen: str | None, state: State | None, changes: d
     Raises LostRace if another transaction got there first: the body is run again and decides anew.
     """
     if state is not None:
-        changes = {**changes, "state_id": state.id}
+        changes["state_id"] = state.id
+        # Written down once here, or the driver would ask for each column.
+        for name in _INSTANTS:
+            if changes.get(name) is not None:
+                changes[name] = times.text(changes[name])
     elif not changes:
         return
     guard = "state_id is not distinct from {uuid:seen}"
-    if not update_row(tx, "flow_run", run_id, changes, now, guard, seen=seen):
+    if not update_row(tx, "flow_run", run_id, changes, times.text(now), guard, seen=seen):
         raise LostRace
+
+
+_INSTANTS = ("state_timestamp", "expected_start_time", "next_scheduled_start_time", "start_time", "end_time")
 
 
 def update(tx: Tx, run_id: str, changes: dict[str, Any], now: datetime) -> bool:

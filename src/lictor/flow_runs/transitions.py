@@ -116,7 +116,8 @@ def carry_out(tx: Tx, effect: FlowEffect | Struct, subject: Subject, facts: Flow
     run = subject.run
     match effect:
         case StateEntered(initial, state):
-            events.emit(tx, announcing.state_event(run.id, run.run_count, subject.around, initial, state))
+            event = announcing.state_event(run.id, run.run_count, subject.around, initial, state)
+            events.emit(tx, event, announcing.related(subject.around))
         case MirrorToParentTask(task_run_id, state):
             task_transitions.force_state(tx, task_run_id, state)
         case DeleteInputs(keys):

@@ -21,12 +21,11 @@ run (an event, a slot given back) it leaves in `transition.effects`, in the orde
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from copy import copy
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from msgspec import Struct
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from lictor.kit import clock
 from lictor.states.types import (
@@ -100,9 +99,7 @@ class Transition(Generic[Run, Facts]):
     ) -> None:
         self.run = run
         self.initial = initial
-        own = copy(proposed)
-        own.state_details = copy(proposed.state_details)
-        self.proposed: State | None = own
+        self.proposed: State | None = replace(proposed, state_details=replace(proposed.state_details))
         self.intended: StateType = proposed.type
         self.facts = facts
         self.now = now or clock.now()

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from lictor.kit import times
 from lictor.states.types import State, StateDetails, kept
 
 # The same fields as StateDetails; only the encoding differs.
@@ -27,7 +28,7 @@ def state_params(state: State) -> dict[str, Any]:
     data = kept(state.data)
     return {
         "id": state.id,
-        "timestamp": state.timestamp,
+        "timestamp": times.text(state.timestamp),
         "type": state.type,
         "name": state.name,
         "message": state.message,

@@ -167,30 +167,12 @@ def given(data: Raw) -> Raw | None:
 
 
 def details_from_create(wanted: StateDetailsCreate) -> StateDetails:
-    return StateDetails(
-        _text(wanted.flow_run_id),
-        _text(wanted.task_run_id),
-        _text(wanted.child_flow_run_id),
-        _aware(wanted.scheduled_time),
-        wanted.cache_key,
-        _aware(wanted.cache_expiration),
-        wanted.deferred,
-        wanted.untrackable_result,
-        _aware(wanted.pause_timeout),
-        wanted.pause_reschedule,
-        wanted.pause_key,
-        wanted.run_input_keyset,
-        wanted.refresh_cache,
-        wanted.retriable,
-        _text(wanted.transition_id),
-        _text(wanted.task_parameters_id),
-        wanted.traceparent,
-        _text(wanted.deployment_concurrency_lease_id),
-    )
-
-
-def _text(id: UUID | None) -> str | None:
-    return None if id is None else str(id)
+    # The same fields; only ids are text here. msgspec writes them faster than UUID does.
+    details = StateDetails(**msgspec.to_builtins(wanted, builtin_types=(datetime,)))
+    details.scheduled_time = _aware(details.scheduled_time)
+    details.cache_expiration = _aware(details.cache_expiration)
+    details.pause_timeout = _aware(details.pause_timeout)
+    return details
 
 
 def _aware(instant: datetime | None) -> datetime | None:
