@@ -74,7 +74,7 @@ def test_the_settings_have_the_reference_s_shape_and_defaults(client: TestClient
     assert shown["server"]["api"]["default_limit"] == 200
     assert shown["server"]["api"]["csrf_token_expiration"] == "PT1H"
     assert shown["server"]["database"]["connection_url"] == "**********"
-    assert shown["server"]["services"]["db_vacuum"]["enabled"] == ["events"]
+    assert shown["server"]["services"]["db_vacuum"]["enabled"] == ["events", "flow_runs"]
     assert shown["server"]["services"]["db_vacuum"]["event_retention_overrides"] == {
         "prefect.flow-run.heartbeat": "P7D"
     }

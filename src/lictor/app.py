@@ -50,6 +50,7 @@ from lictor.feed import Bells, Notices
 from lictor.flow_runs import list_routes as flow_run_lists
 from lictor.flow_runs import routes as flow_run_routes
 from lictor.flow_runs.loops import CancellationCleanup, LateRuns, PauseExpirations, Unfinished
+from lictor.flow_runs.retention import Keeping, RunRetention
 from lictor.flow_runs.transitions import Orchestration
 from lictor.logs import LogStream, LogSweeper
 from lictor.loops import Leases, Service, Supervisor
@@ -215,6 +216,10 @@ def background_services(settings: Settings, db: Database, bound: Mapping[type, A
     repossessor = settings.services.repossessor
     if repossessor.enabled:
         services.append(Repossessor(db, _waits(settings), repossessor.loop_seconds))
+    vacuum = settings.services.db_vacuum
+    if "flow_runs" in vacuum.enabled:
+        runs = bound[Orchestration]
+        services.append(RunRetention(db, runs, keeping(settings), vacuum.batch_size, vacuum.loop_seconds))
     services += _run_services(settings, db, bound[Orchestration], bound[TaskOrchestration])
     if settings.services.triggers.enabled:
         services.append(_triggers(settings, db, bound))
@@ -228,6 +233,13 @@ def _triggers(settings: Settings, db: Database, bound: Mapping[type, Any]) -> Tr
     executor.nudge = service.nudge
     bound[Bells].of(event_store.TOPIC).call(service.nudge)
     return service
+
+
+def keeping(settings: Settings) -> Keeping:
+    """How long runs are kept that are over."""
+    own = settings.lictor.retention
+    period = settings.services.db_vacuum.retention_period.total_seconds()
+    return Keeping(period, own.deployments, own.tags, own.states, own.keep_last)
 
 
 def _run_services(settings: Settings, db: Database, runs: Orchestration, tasks: TaskOrchestration) -> list[Service]:

@@ -118,7 +118,7 @@ def _add_services(commands: Commands) -> None:
 
 def _add_database(commands: Commands) -> None:
     group = commands.add_parser(
-        "database", help="upgrade or reset the database", description="Look after the database."
+        "database", help="upgrade, check or reset the database", description="Look after the database."
     )
     actions = group.add_subparsers(required=True, metavar="ACTION")
     upgrade = _command(
@@ -128,6 +128,21 @@ def _add_database(commands: Commands) -> None:
     reset = _command(actions, "reset", "delete everything", "Delete all data and make the tables anew.")
     reset.add_argument("--yes", "-y", action="store_true", help="do not ask")
     reset.set_defaults(run="lictor.cli.database:reset")
+    check = _command(
+        actions,
+        "check",
+        "compare counts with what they count",
+        "Compare the tallies that counts and histories are read from with the runs themselves.",
+    )
+    check.add_argument("--mend", action="store_true", help="count anew what differs")
+    check.set_defaults(run="lictor.cli.history:check")
+    retention = _command(
+        actions,
+        "retention",
+        "say what is past its time",
+        "Say how many finished runs the server would delete now because their time is up. Nothing is deleted.",
+    )
+    retention.set_defaults(run="lictor.cli.history:preview")
 
 
 def _add_ui(commands: Commands) -> None:

@@ -13,14 +13,14 @@ from lictor.settings import Settings, UnusableSetting, database_url, shown
 
 
 def upgrade(settings: Settings, options: argparse.Namespace) -> int:
-    with _opened(settings) as (database, place):
+    with opened(settings) as (database, place):
         count = database.migrate()
     print(f"{place}: {count} migration{'' if count == 1 else 's'} applied" if count else f"{place}: up to date")
     return 0
 
 
 def reset(settings: Settings, options: argparse.Namespace) -> int:
-    with _opened(settings) as (database, place):
+    with opened(settings) as (database, place):
         if not options.yes and not _confirmed(place):
             sys.stderr.write("lictor: nothing was deleted\n")
             return 1
@@ -49,7 +49,8 @@ def make_home(home: Path) -> None:
 
 
 @contextmanager
-def _opened(settings: Settings) -> Iterator[tuple[Database, str]]:
+def opened(settings: Settings) -> Iterator[tuple[Database, str]]:
+    """The database, and how to call it in a message; closed at the end."""
     url = make_place(settings)
     database = open_database(url, statement_timeout=settings.database.migration_timeout)
     try:

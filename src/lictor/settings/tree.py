@@ -223,7 +223,7 @@ class CleanupReconciler(Group, frozen=True):
 class DbVacuum(Group, frozen=True):
     enabled: Annotated[
         frozenset[str], about("What is vacuumed, with commas: events, flow_runs, orphans; true for all of them.")
-    ] = frozenset({"events"})
+    ] = frozenset({"events", "flow_runs"})
     loop_seconds: Annotated[float, about("Seconds between rounds.", ge=0)] = 3600.0
     orphan_cleanup_loop_seconds: Annotated[float, about("Seconds between rounds for orphans.", ge=0)] = 86_400.0
     retention_period: Annotated[timedelta, about("How long finished runs are kept.")] = seconds(7_776_000)
@@ -388,6 +388,21 @@ class Unfinished(Group, frozen=True):
     ] = seconds(60)
 
 
+class Retention(Group, frozen=True):
+    """Runs that are kept for another time than PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD says."""
+
+    keep_last: Annotated[int, about("Newest runs of each deployment that are kept for ever.", ge=0)] = 0
+    deployments: Annotated[
+        dict[str, float], about("JSON of deployment (flow/deployment) to seconds that its finished runs are kept.")
+    ] = field(default_factory=dict)
+    tags: Annotated[
+        dict[str, float], about("JSON of tag to seconds that finished runs with it are kept; the longest counts.")
+    ] = field(default_factory=dict)
+    states: Annotated[
+        dict[str, float], about("JSON of type of state, such as FAILED, to seconds that runs that ended so are kept.")
+    ] = field(default_factory=dict)
+
+
 class Lictor(Group, frozen=True):
     """What only this server has; the variables are `LICTOR_…`."""
 
@@ -403,6 +418,7 @@ class Lictor(Group, frozen=True):
     ] = ""
     shutdown_seconds: Annotated[int, about("Seconds that requests in flight have to finish in at the end.", ge=0)] = 5
     unfinished: Unfinished = Unfinished()
+    retention: Retention = Retention()
 
 
 class Settings(Group, frozen=True):
