@@ -41,6 +41,11 @@ from lictor.concurrency.slots import Waits
 from lictor.dashboard.finding import find as find_dashboard
 from lictor.dashboard.serving import Dashboard, DashboardSettings
 from lictor.db import Database, open_database
+from lictor.deployments import routes as deployment_routes
+from lictor.deployments.loops import ScheduleAuditor, Scheduler
+from lictor.deployments.scheduler import Horizon
+from lictor.deployments.status import queues_polled
+from lictor.deployments.store import TOPIC as SCHEDULES
 from lictor.events import routes as event_routes
 from lictor.events import store as event_log
 from lictor.events import store as event_store
@@ -92,6 +97,7 @@ ROUTERS: tuple[Router, ...] = (
     tag_limit_routes.router,
     event_routes.router,
     artifact_routes.router,
+    deployment_routes.router,
     block_type_routes.router,
     block_schema_routes.router,
     block_schema_routes.capabilities_router,
@@ -189,7 +195,7 @@ def _services(settings: Settings, db: Database, bells: Bells, cipher: Cipher) ->
         Orchestration: Orchestration(rules, deployment_slots(waits)),
         TaskOrchestration: TaskOrchestration(rules, tag_slots(waits)),
         Waits: waits,
-        PollFollowers: PollFollowers(),
+        PollFollowers: PollFollowers((queues_polled,)),
         Intake: Intake(db, (recorder.record,), limits),
         Hall: Hall(db, bells.of(delivery.TOPIC)),
         LogStream: LogStream(bells.of(logs.TOPIC), streaming),
@@ -221,6 +227,7 @@ def background_services(settings: Settings, db: Database, bound: Mapping[type, A
         runs = bound[Orchestration]
         services.append(RunRetention(db, runs, keeping(settings), vacuum.batch_size, vacuum.loop_seconds))
     services += _run_services(settings, db, bound[Orchestration], bound[TaskOrchestration])
+    services += _schedulers(settings, db, bound[Bells])
     if settings.services.triggers.enabled:
         services.append(_triggers(settings, db, bound))
     return services
@@ -240,6 +247,18 @@ def keeping(settings: Settings) -> Keeping:
     own = settings.lictor.retention
     period = settings.services.db_vacuum.retention_period.total_seconds()
     return Keeping(period, own.deployments, own.tags, own.states, own.keep_last)
+
+
+def _schedulers(settings: Settings, db: Database, bells: Bells) -> list[Service]:
+    """Those that make the runs of schedules."""
+    asked = settings.services.scheduler
+    if not asked.enabled:
+        return []
+    horizon = Horizon(asked.min_runs, asked.max_runs, asked.min_scheduled_time, asked.max_scheduled_time)
+    interval, batches = asked.recent_deployments_loop_seconds, (asked.deployment_batch_size, asked.insert_batch_size)
+    scheduler = Scheduler(db, horizon, interval, *batches)
+    bells.of(SCHEDULES).call(scheduler.nudge)
+    return [scheduler, ScheduleAuditor(db, asked.loop_seconds)]
 
 
 def _run_services(settings: Settings, db: Database, runs: Orchestration, tasks: TaskOrchestration) -> list[Service]:

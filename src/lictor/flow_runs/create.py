@@ -85,6 +85,20 @@ def create(
     Raises NotFound for an unknown pool or queue, Conflict for an unknown flow or parent task run.
     """
     place = _place(tx, wanted.work_pool_name, wanted.work_queue_name)
+    return insert(tx, orchestration, wanted, place, caller=caller, created_by=created_by)
+
+
+def insert(
+    tx: Tx,
+    orchestration: Orchestration,
+    wanted: FlowRunCreate,
+    place: Place | None,
+    *,
+    caller: Caller,
+    created_by: CreatedBy | None = None,
+    deployment_version: str | None = None,
+) -> tuple[FlowRunResponse, bool]:
+    """As `create`, for a caller who knows the place; the pool and the queue that are wanted are not looked at."""
     origin = tx.get(
         ORIGIN,
         Conflict(),
@@ -98,6 +112,7 @@ def create(
     subject = _subject(wanted, origin, place, created_by)
     decision = _first_state(tx, orchestration, subject, wanted, now, caller)
     run = _response(wanted, subject, decision, origin, place, now)
+    run.deployment_version = deployment_version
     if not tx.run(store.INSERT, **_params(run)):
         return _existing(tx, wanted), False
     tallies.touch(tx, run.expected_start_time)
@@ -251,7 +266,7 @@ _STORED = tuple(
     if name
     not in {
         "state", "estimated_run_time", "estimated_start_time_delta", "auto_scheduled", "work_pool_id", "work_pool_name",
-        "deployment_version", "infrastructure_pid",
+        "infrastructure_pid",
     }
 )  # fmt: skip
 

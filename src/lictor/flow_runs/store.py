@@ -78,14 +78,15 @@ INSERT = sql(
     """
     insert into flow_run (
         id, created, updated, name, flow_id, state_id, state_type, state_name, state_timestamp, deployment_id,
-        work_queue_id, work_queue_name, flow_version, parameters, idempotency_key, context, empirical_policy, tags,
-        labels, parent_task_run_id, run_count, expected_start_time, next_scheduled_start_time, start_time, end_time,
-        total_run_time, auto_scheduled, infrastructure_document_id, created_by, job_variables
+        deployment_version, work_queue_id, work_queue_name, flow_version, parameters, idempotency_key, context,
+        empirical_policy, tags, labels, parent_task_run_id, run_count, expected_start_time, next_scheduled_start_time,
+        start_time, end_time, total_run_time, auto_scheduled, infrastructure_document_id, created_by, job_variables
     ) values (
         :id, :created, :updated, :name, :flow_id, :state_id, :state_type, :state_name, :state_timestamp, :deployment_id,
-        :work_queue_id, :work_queue_name, :flow_version, :parameters, :idempotency_key, :context, :empirical_policy,
-        :tags, :labels, :parent_task_run_id, :run_count, :expected_start_time, :next_scheduled_start_time, :start_time,
-        :end_time, :total_run_time, false, :infrastructure_document_id, :created_by, :job_variables
+        :deployment_version, :work_queue_id, :work_queue_name, :flow_version, :parameters, :idempotency_key, :context,
+        :empirical_policy, :tags, :labels, :parent_task_run_id, :run_count, :expected_start_time,
+        :next_scheduled_start_time, :start_time, :end_time, :total_run_time, false, :infrastructure_document_id,
+        :created_by, :job_variables
     )
     on conflict (flow_id, idempotency_key) where idempotency_key is not null do nothing
     """,

@@ -1,0 +1,127 @@
+"""The three kinds of schedule, and their dates."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import TYPE_CHECKING, assert_never
+
+import msgspec
+from msgspec import Raw, Struct
+
+from lictor.kit import clock, intervals, zones
+from lictor.kit.lazy import lazy
+from lictor.web import Choice, FieldError, Instant, Seconds
+
+if TYPE_CHECKING:
+    from lictor.kit import cron, rrules
+else:
+    cron = lazy("lictor.kit.cron")
+    rrules = lazy("lictor.kit.rrules")
+
+
+class Schedule(Choice):
+    """Told apart by their keys."""
+
+    __slots__ = ()
+
+
+class IntervalSchedule(Schedule, Struct, forbid_unknown_fields=True):
+    """Each `interval` seconds from the anchor on, in the calendar of the zone as far as it is whole days."""
+
+    wire_label = "function-after[validate_timezone(), IntervalSchedule]"
+
+    interval: Seconds
+    anchor_date: Instant = msgspec.field(default_factory=clock.now)
+    timezone: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.interval <= 0:
+            raise FieldError("interval", "interval must be positive")
+        check_zone(self.timezone)
+        # The zone of an anchor is an offset only, and that is no zone.
+        self.timezone = self.timezone if self.timezone is not None else "UTC"
+
+
+class CronSchedule(Schedule, Struct, forbid_unknown_fields=True):
+    wire_label = "function-after[validate_timezone(), CronSchedule]"
+
+    cron: str
+    timezone: str | None = None
+    day_or: bool = True
+
+    def __post_init__(self) -> None:
+        try:
+            cron.check(self.cron)
+        except ValueError as error:
+            raise FieldError("cron", str(error)) from error
+        check_zone(self.timezone)
+
+
+class RRuleSchedule(Schedule, Struct, forbid_unknown_fields=True):
+    wire_label = "RRuleSchedule"
+
+    rrule: str
+    timezone: str | None = "UTC"
+
+    def __post_init__(self) -> None:
+        try:
+            rrules.check(self.rrule)
+        except ValueError as error:
+            raise FieldError("rrule", str(error)) from error
+        if self.timezone is not None and self.timezone not in zones.names():
+            pattern = zone_pattern()
+            words = f"String should match pattern '{pattern}'"
+            raise FieldError("timezone", words, type="string_pattern_mismatch", ctx={"pattern": pattern})
+
+
+AnySchedule = IntervalSchedule | CronSchedule | RRuleSchedule
+
+
+def check_zone(timezone: str | None) -> None:
+    if timezone and timezone not in zones.names():
+        words = f'Invalid timezone: "{timezone}" (specify in IANA tzdata format, for example, America/New_York)'
+        raise ValueError(words)
+
+
+@lru_cache(maxsize=1)
+def zone_pattern() -> str:
+    return "|".join(name for name in sorted(zones.names()) if "localtime" not in name)
+
+
+def stored(schedule: Schedule) -> bytes:
+    """A schedule as it is kept: a rule gets its beginning, if it has none."""
+    if isinstance(schedule, RRuleSchedule):
+        rule = rrules.anchored(schedule.rrule, schedule.timezone, clock.now())
+        schedule = RRuleSchedule(rule, schedule.timezone)
+    return msgspec.json.encode(schedule)
+
+
+@lru_cache(maxsize=4096)
+def parsed(text: bytes) -> AnySchedule:
+    """A stored schedule."""
+    keys = msgspec.json.decode(text, type=dict[str, Raw])
+    if "interval" in keys:
+        return msgspec.json.decode(text, type=IntervalSchedule)
+    if "cron" in keys:
+        return msgspec.json.decode(text, type=CronSchedule)
+    return msgspec.json.decode(text, type=RRuleSchedule)
+
+
+def class_name(schedule: AnySchedule) -> str:
+    """What a run is said to be made by, where its schedule has no slug."""
+    return type(schedule).__name__
+
+
+def dates(schedule: AnySchedule, start: datetime, end: datetime) -> Iterator[datetime]:
+    """The schedule's dates in UTC from `start` on; they may go beyond `end`."""
+    match schedule:
+        case IntervalSchedule():
+            every = timedelta(seconds=schedule.interval)
+            return intervals.dates(every, schedule.anchor_date, schedule.timezone, start)
+        case CronSchedule():
+            return cron.dates(schedule.cron, schedule.timezone, schedule.day_or, start)
+        case RRuleSchedule():
+            return rrules.dates(schedule.rrule, schedule.timezone, start, end)
+    assert_never(schedule)
