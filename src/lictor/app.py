@@ -44,7 +44,7 @@ from lictor.db import Database, open_database
 from lictor.deployments import routes as deployment_routes
 from lictor.deployments.loops import ScheduleAuditor, Scheduler
 from lictor.deployments.scheduler import Horizon
-from lictor.deployments.status import queues_polled
+from lictor.deployments.status import mark_unpolled, queues_polled
 from lictor.deployments.store import TOPIC as SCHEDULES
 from lictor.events import routes as event_routes
 from lictor.events import store as event_log
@@ -73,8 +73,12 @@ from lictor.ui import schemas as ui_schemas
 from lictor.ui import task_runs as ui_task_runs
 from lictor.web import Router
 from lictor.web.asgi import App, WebSettings
+from lictor.work_pools import channel, cleanups
+from lictor.work_pools import pools as work_pools
 from lictor.work_pools import queue_routes as work_queue_routes
 from lictor.work_pools import routes as work_pool_routes
+from lictor.work_pools.channel import Channels
+from lictor.work_pools.loops import CleanupReconciler, Foreman, Silence
 from lictor.work_pools.polled import PollFollowers
 
 ROUTERS: tuple[Router, ...] = (
@@ -103,6 +107,7 @@ ROUTERS: tuple[Router, ...] = (
     block_schema_routes.capabilities_router,
     block_document_routes.router,
     work_pool_routes.router,
+    channel.router,
     work_queue_routes.router,
     ui_flows.router,
     ui_flow_runs.router,
@@ -196,6 +201,7 @@ def _services(settings: Settings, db: Database, bells: Bells, cipher: Cipher) ->
         TaskOrchestration: TaskOrchestration(rules, tag_slots(waits)),
         Waits: waits,
         PollFollowers: PollFollowers((queues_polled,)),
+        Channels: Channels(bells.of(work_pools.TOPIC), bells.of(cleanups.TOPIC), _cleanup_policy(settings)),
         Intake: Intake(db, (recorder.record,), limits),
         Hall: Hall(db, bells.of(delivery.TOPIC)),
         LogStream: LogStream(bells.of(logs.TOPIC), streaming),
@@ -228,6 +234,7 @@ def background_services(settings: Settings, db: Database, bound: Mapping[type, A
         services.append(RunRetention(db, runs, keeping(settings), vacuum.batch_size, vacuum.loop_seconds))
     services += _run_services(settings, db, bound[Orchestration], bound[TaskOrchestration])
     services += _schedulers(settings, db, bound[Bells])
+    services += _pool_services(settings, db)
     if settings.services.triggers.enabled:
         services.append(_triggers(settings, db, bound))
     return services
@@ -269,10 +276,35 @@ def _run_services(settings: Settings, db: Database, runs: Orchestration, tasks: 
     services = (
         (late.enabled, LateRuns(db, runs, late.after_seconds, late.loop_seconds)),
         (pauses.enabled, PauseExpirations(db, runs, pauses.loop_seconds)),
-        (cancels.enabled, CancellationCleanup(db, runs, tasks, timeout, cancels.loop_seconds)),
+        (
+            cancels.enabled,
+            CancellationCleanup(
+                db, runs, tasks, timeout, cancels.loop_seconds, timed_out=cleanups.after_cancelling_timeout
+            ),
+        ),
         (unfinished.enabled, Unfinished(db, runs, tasks, unfinished.grace_seconds, unfinished.loop_seconds)),
     )
     return [service for enabled, service in services if enabled]
+
+
+def _pool_services(settings: Settings, db: Database) -> list[Service]:
+    foreman, reconciler = settings.services.foreman, settings.services.cleanup_reconciler
+    silence = Silence(
+        missed_beats=foreman.inactivity_heartbeat_multiple,
+        worker_interval=foreman.fallback_heartbeat_interval_seconds,
+        queue=foreman.work_queue_last_polled_timeout_seconds,
+        deployment=foreman.deployment_last_polled_timeout_seconds,
+    )
+    services = (
+        (foreman.enabled, Foreman(db, silence, foreman.loop_seconds, deployments=mark_unpolled)),
+        (reconciler.enabled, CleanupReconciler(db, _cleanup_policy(settings), reconciler.loop_seconds)),
+    )
+    return [service for enabled, service in services if enabled]
+
+
+def _cleanup_policy(settings: Settings) -> cleanups.Policy:
+    told = settings.worker_channel
+    return cleanups.Policy(told.cleanup_lease_seconds, told.cleanup_max_delivery_attempts)
 
 
 def _waits(settings: Settings) -> Waits:
