@@ -50,6 +50,7 @@ from lictor.events import routes as event_routes
 from lictor.events import store as event_log
 from lictor.events import store as event_store
 from lictor.events.ingest import EventLimits, Intake
+from lictor.events.loops import EventRetention, Retention
 from lictor.events.streaming import EventStream, Hub
 from lictor.feed import Bells, Notices
 from lictor.flow_runs import list_routes as flow_run_lists
@@ -224,7 +225,7 @@ def _supervisor(settings: Settings, db: Database, bound: Mapping[type, Any]) -> 
 
 def background_services(settings: Settings, db: Database, bound: Mapping[type, Any]) -> list[Service]:
     """The services that the settings switch on."""
-    services: list[Service] = [LogSweeper(db), Tallier(db)]
+    services: list[Service] = [LogSweeper(db), Tallier(db), *_event_services(settings, db)]
     repossessor = settings.services.repossessor
     if repossessor.enabled:
         services.append(Repossessor(db, _waits(settings), repossessor.loop_seconds))
@@ -266,6 +267,15 @@ def _schedulers(settings: Settings, db: Database, bells: Bells) -> list[Service]
     scheduler = Scheduler(db, horizon, interval, *batches)
     bells.of(SCHEDULES).call(scheduler.nudge)
     return [scheduler, ScheduleAuditor(db, asked.loop_seconds)]
+
+
+def _event_services(settings: Settings, db: Database) -> list[Service]:
+    vacuum = settings.services.db_vacuum
+    if "events" not in vacuum.enabled or not settings.services.event_persister.enabled:
+        return []
+    of_types = {event: timedelta(seconds=kept) for event, kept in vacuum.event_retention_overrides.items()}
+    retention = Retention(settings.events.retention_period, of_types)
+    return [EventRetention(db, retention, batch=vacuum.batch_size, interval=vacuum.loop_seconds)]
 
 
 def _run_services(settings: Settings, db: Database, runs: Orchestration, tasks: TaskOrchestration) -> list[Service]:
