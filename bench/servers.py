@@ -88,9 +88,7 @@ class Server:
         return self.log.read_text(errors="replace")[-size:]
 
     def _environment(self) -> dict[str, str]:
-        # Servers run from compiled code, as when they are installed: compiling is no part of a start.
-        left_out = ("PREFECT_", "LICTOR_", "PYTHONDONTWRITEBYTECODE")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LICTOR_"))}
         return kept | {
             "PREFECT_HOME": str(self.home),
             "LICTOR_HOME": str(self.home),

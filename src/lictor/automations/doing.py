@@ -6,15 +6,20 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from msgspec import Struct, field
+import msgspec
+from msgspec import Raw, Struct, field
 
 from lictor.automations import actions as kinds
 from lictor.automations import store
 from lictor.automations.firing import Invocation
 from lictor.automations.inferring import Failed, flow_run, target
 from lictor.db import Tx, sql
+from lictor.deployments import changes as deployment_changes
+from lictor.deployments import create_run
+from lictor.deployments.types import DeploymentFlowRunCreate
 from lictor.events.types import RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE, Labels
 from lictor.flow_runs import changes, resume, transitions
+from lictor.flow_runs.announcing import CreatedBy
 from lictor.flow_runs.transitions import Orchestration
 from lictor.kit import clock, errors
 from lictor.states.callers import SERVER
@@ -86,6 +91,45 @@ def reason(kind: str, error: errors.LictorError) -> tuple[int, str]:
 
 def _nothing(doing: Doing, action: kinds.DoNothing) -> None:
     return
+
+
+def _run_deployment(doing: Doing, action: kinds.RunDeployment) -> None:
+    id = target(doing.invocation, "deployment", action.deployment_id)
+    doing.about("deployment", id)
+    by = doing.invocation.automation
+    when = clock.now() + timedelta(seconds=action.schedule_after)
+    wanted = DeploymentFlowRunCreate(
+        state=StateCreate(
+            type=StateTypeName.SCHEDULED, name="Scheduled", state_details=StateDetailsCreate(scheduled_time=when)
+        ),
+        parameters={name: Raw(msgspec.json.encode(value)) for name, value in doing.prepared.items()},
+        job_variables=action.job_variables,
+        idempotency_key=idempotency_key(doing.invocation),
+    )
+    run, new = create_run.create_flow_run(
+        doing.tx,
+        doing.orchestration,
+        id,
+        wanted,
+        caller=SERVER,
+        created_by=CreatedBy(by.id, "AUTOMATION", by.name),
+    )
+    doing.done.details["status_code"] = 201 if new else 200
+    doing.about("flow-run", run.id, role="flow-run", name=run.name)
+
+
+def idempotency_key(invocation: Invocation) -> str:
+    """One invocation makes one run, whoever carries it out, and however often."""
+    id, index = invocation.automation.id, invocation.action_index
+    return f"automation {id}, action {index}, invocation {invocation.id}"
+
+
+def _pause_deployment(doing: Doing, action: kinds.PauseDeployment | kinds.ResumeDeployment) -> None:
+    id = target(doing.invocation, "deployment", action.deployment_id)
+    doing.about("deployment", id)
+    pause = isinstance(action, kinds.PauseDeployment)
+    (deployment_changes.pause if pause else deployment_changes.resume)(doing.tx, id)
+    doing.done.details["status_code"] = 200
 
 
 def _change_state(doing: Doing, wanted: StateCreate, force: bool = False) -> None:
@@ -170,6 +214,9 @@ def _pause_queue(doing: Doing, action: kinds.PauseWorkQueue | kinds.ResumeWorkQu
 
 DATABASE_ACTIONS: dict[type[Any], Callable[[Doing, Any], None]] = {
     kinds.DoNothing: _nothing,
+    kinds.RunDeployment: _run_deployment,
+    kinds.PauseDeployment: _pause_deployment,
+    kinds.ResumeDeployment: _pause_deployment,
     kinds.CancelFlowRun: _cancel,
     kinds.DeleteFlowRun: _delete,
     kinds.ChangeFlowRunState: _change_flow_run_state,

@@ -20,10 +20,12 @@ from lictor.automations.types import (
     check_loops,
 )
 from lictor.db import Tx, Where, sql, update_row
+from lictor.deployments import job_variables
+from lictor.deployments import store as deployments
 from lictor.events import store as events
 from lictor.events.types import RESOURCE_ID, RESOURCE_NAME, Event
 from lictor.kit import clock, ids
-from lictor.kit.errors import Invalid, ObjectNotFound
+from lictor.kit.errors import Invalid, NotFound, ObjectNotFound
 from lictor.web.codec import decoder
 
 # Sets come out in one order, whatever they are.
@@ -124,6 +126,8 @@ def related_to(tx: Tx, resource_id: str) -> list[Automation]:
 
 
 def insert(tx: Tx, new: AutomationCreate) -> Automation:
+    """Raises NotFound or Unprocessable for job variables of a deployment that is not there or does not take them."""
+    _check_job_variables(tx, new)
     now, id = clock.now(), ids.new()
     content = _content(new)
     position = last_position(tx)
@@ -138,6 +142,7 @@ def insert(tx: Tx, new: AutomationCreate) -> Automation:
 
 def replace(tx: Tx, id: str, new: AutomationUpdate) -> None:
     """Put another in an automation's place; what its triggers have seen is forgotten."""
+    _check_job_variables(tx, new)
     old = tx.get(LOCK, missing(), id=id)
     now, content, position = clock.now(), _content(new), last_position(tx)
     update_row(tx, "automation", id, {"since_position": position, **_texts(content)}, now)
@@ -216,6 +221,20 @@ def _texts(content: dict[str, Any]) -> dict[str, Any]:
 
 def _text(value: Any) -> Any:
     return bytes(value).decode() if isinstance(value, Raw) else value
+
+
+def _check_job_variables(tx: Tx, new: AutomationUpdate) -> None:
+    for action in new.running():
+        if not action.job_variables or action.deployment_id is None:
+            continue
+        deployment = tx.get(deployments.FIND, NotFound("Deployment not found."), id=str(action.deployment_id))
+        job_variables.check(
+            tx,
+            deployment.pool_id,
+            "creating automation",
+            action.job_variables,
+            require=True,
+        )
 
 
 def _relate_deployments(tx: Tx, id: str, new: AutomationUpdate) -> None:

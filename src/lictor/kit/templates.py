@@ -10,7 +10,6 @@ import jinja2
 import msgspec
 from jinja2 import nodes, sandbox
 from jinja2.utils import htmlsafe_json_dumps
-from markupsafe import Markup
 
 MOST_RANGE = 100
 MOST_LOOPS = 10
@@ -30,14 +29,20 @@ class TemplateError(Exception):
 
 
 class Templates:
-    """A sandbox with filters of its own."""
+    """A sandbox with filters of its own; `jsonable` is what `tojson` makes of a value before it writes it."""
 
-    def __init__(self, filters: Mapping[str, Callable[..., Any]] | None = None) -> None:
+    def __init__(
+        self,
+        filters: Mapping[str, Callable[..., Any]] | None = None,
+        jsonable: Callable[[Any], Any] = msgspec.to_builtins,
+    ) -> None:
         self._environment = sandbox.ImmutableSandboxedEnvironment(
             undefined=jinja2.ChainableUndefined, extensions=EXTENSIONS
         )
         self._environment.globals["range"] = _range
-        self._environment.filters["tojson"] = _tojson
+        self._environment.filters["tojson"] = lambda value, indent=None: htmlsafe_json_dumps(
+            jsonable(value), indent=indent, sort_keys=True
+        )
         self._environment.filters.update(filters or {})
 
     def parse(self, template: str) -> nodes.Template:
@@ -94,10 +99,6 @@ def _range(*arguments: int) -> range:
     if len(numbers) > MOST_RANGE:
         raise OverflowError(f"Range too big. The sandbox blocks ranges larger than MAX_TEMPLATE_RANGE={MOST_RANGE}.")
     return numbers
-
-
-def _tojson(value: Any, indent: int | None = None) -> Markup:
-    return htmlsafe_json_dumps(msgspec.to_builtins(value, enc_hook=str), indent=indent, sort_keys=True)
 
 
 def _depth(node: nodes.Node) -> int:

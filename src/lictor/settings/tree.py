@@ -372,6 +372,10 @@ class Ui(Group, frozen=True):
         str | None, about("Directory of the dashboard's files; without it they are searched for, see dashboard.md.",
                           "PREFECT_UI_STATIC_DIRECTORY")
     ] = None  # fmt: skip
+    url: Annotated[
+        str | None, about("Where people find the dashboard, for links in what automations send; without it, where the "
+                          "server listens.", "PREFECT_UI_URL")
+    ] = None  # fmt: skip
     show_promotional_content: Annotated[bool, about("Show advertisements in the dashboard.")] = False
 
 

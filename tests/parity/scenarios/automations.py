@@ -8,6 +8,10 @@ from ..scenario import Session, scenario
 from .common import NOT_IDS, ZERO, bad_bodies
 
 TRIGGER = {"type": "event", "posture": "Reactive", "expect": ["$uniq.happened"]}
+TEMPLATE = {
+    "job_configuration": {"image": "{{ image }}"},
+    "variables": {"type": "object", "properties": {"image": {"type": "string"}}, "required": ["image"]},
+}
 SOME = "11111111-1111-4111-8111-111111111111"
 
 
@@ -116,6 +120,17 @@ def templates_in_actions(s: Session) -> None:
         make(s, actions=[{"type": "run-deployment", "deployment_id": SOME, "parameters": parameters}])
     make(s, actions=[{"type": "run-deployment", "deployment_id": SOME, "schedule_after": 60}])
     make(s, actions=[{"type": "run-deployment", "deployment_id": SOME, "schedule_after": -1}])
+
+
+@scenario
+def job_variables(s: Session) -> None:
+    s.post("/work_pools/", {"name": "$uniq", "type": "t", "base_job_template": TEMPLATE}, save="pool", only="status")
+    s.post("/flows/", {"name": "$uniq"}, save="flow", only="status")
+    deployment = {"name": "d", "flow_id": "{flow.id}", "work_pool_name": "$uniq", "job_variables": {"image": "a"}}
+    s.post("/deployments/", deployment, save="d", only="status")
+    for id in (SOME, "{d.id}"):
+        for variables in (None, {}, {"image": "b"}, {"image": 5}, {"other": 1}):
+            make(s, actions=[{"type": "run-deployment", "deployment_id": id, "job_variables": variables}])
 
 
 @scenario
