@@ -88,7 +88,9 @@ class Server:
         return self.log.read_text(errors="replace")[-size:]
 
     def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LICTOR_"))}
+        # Servers run from compiled code, as when they are installed: compiling is no part of a start.
+        left_out = ("PREFECT_", "LICTOR_", "PYTHONDONTWRITEBYTECODE")
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
         return kept | {
             "PREFECT_HOME": str(self.home),
             "LICTOR_HOME": str(self.home),

@@ -45,12 +45,13 @@ from lictor.db import Database, open_database
 from lictor.deployments import routes as deployment_routes
 from lictor.deployments.loops import ScheduleAuditor, Scheduler
 from lictor.deployments.scheduler import Horizon
-from lictor.deployments.status import queues_polled
+from lictor.deployments.status import mark_unpolled, queues_polled
 from lictor.deployments.store import TOPIC as SCHEDULES
 from lictor.events import routes as event_routes
 from lictor.events import store as event_log
 from lictor.events import store as event_store
 from lictor.events.ingest import EventLimits, Intake
+from lictor.events.loops import EventRetention, Retention
 from lictor.events.streaming import EventStream, Hub
 from lictor.feed import Bells, Notices
 from lictor.flow_runs import list_routes as flow_run_lists
@@ -74,8 +75,12 @@ from lictor.ui import schemas as ui_schemas
 from lictor.ui import task_runs as ui_task_runs
 from lictor.web import Router
 from lictor.web.asgi import App, WebSettings
+from lictor.work_pools import channel, cleanups
+from lictor.work_pools import pools as work_pools
 from lictor.work_pools import queue_routes as work_queue_routes
 from lictor.work_pools import routes as work_pool_routes
+from lictor.work_pools.channel import Channels
+from lictor.work_pools.loops import CleanupReconciler, Foreman, Silence
 from lictor.work_pools.polled import PollFollowers
 
 ROUTERS: tuple[Router, ...] = (
@@ -104,6 +109,7 @@ ROUTERS: tuple[Router, ...] = (
     block_schema_routes.capabilities_router,
     block_document_routes.router,
     work_pool_routes.router,
+    channel.router,
     work_queue_routes.router,
     ui_flows.router,
     ui_flow_runs.router,
@@ -197,6 +203,7 @@ def _services(settings: Settings, db: Database, bells: Bells, cipher: Cipher) ->
         TaskOrchestration: TaskOrchestration(rules, tag_slots(waits)),
         Waits: waits,
         PollFollowers: PollFollowers((queues_polled,)),
+        Channels: Channels(bells.of(work_pools.TOPIC), bells.of(cleanups.TOPIC), _cleanup_policy(settings)),
         Intake: Intake(db, (recorder.record,), limits),
         Hall: Hall(db, bells.of(delivery.TOPIC)),
         LogStream: LogStream(bells.of(logs.TOPIC), streaming),
@@ -219,7 +226,7 @@ def _supervisor(settings: Settings, db: Database, bound: Mapping[type, Any]) -> 
 
 def background_services(settings: Settings, db: Database, bound: Mapping[type, Any]) -> list[Service]:
     """The services that the settings switch on."""
-    services: list[Service] = [LogSweeper(db), Tallier(db)]
+    services: list[Service] = [LogSweeper(db), Tallier(db), *_event_services(settings, db)]
     repossessor = settings.services.repossessor
     if repossessor.enabled:
         services.append(Repossessor(db, _waits(settings), repossessor.loop_seconds))
@@ -229,6 +236,7 @@ def background_services(settings: Settings, db: Database, bound: Mapping[type, A
         services.append(RunRetention(db, runs, keeping(settings), vacuum.batch_size, vacuum.loop_seconds))
     services += _run_services(settings, db, bound[Orchestration], bound[TaskOrchestration])
     services += _schedulers(settings, db, bound[Bells])
+    services += _pool_services(settings, db)
     if settings.services.triggers.enabled:
         services.append(_triggers(settings, db, bound))
     return services
@@ -263,6 +271,15 @@ def _schedulers(settings: Settings, db: Database, bells: Bells) -> list[Service]
     return [scheduler, ScheduleAuditor(db, asked.loop_seconds)]
 
 
+def _event_services(settings: Settings, db: Database) -> list[Service]:
+    vacuum = settings.services.db_vacuum
+    if "events" not in vacuum.enabled or not settings.services.event_persister.enabled:
+        return []
+    of_types = {event: timedelta(seconds=kept) for event, kept in vacuum.event_retention_overrides.items()}
+    retention = Retention(settings.events.retention_period, of_types)
+    return [EventRetention(db, retention, batch=vacuum.batch_size, interval=vacuum.loop_seconds)]
+
+
 def _run_services(settings: Settings, db: Database, runs: Orchestration, tasks: TaskOrchestration) -> list[Service]:
     """Those that bring runs to a state that nobody else will bring them to."""
     late, pauses = settings.services.late_runs, settings.services.pause_expirations
@@ -271,10 +288,35 @@ def _run_services(settings: Settings, db: Database, runs: Orchestration, tasks: 
     services = (
         (late.enabled, LateRuns(db, runs, late.after_seconds, late.loop_seconds)),
         (pauses.enabled, PauseExpirations(db, runs, pauses.loop_seconds)),
-        (cancels.enabled, CancellationCleanup(db, runs, tasks, timeout, cancels.loop_seconds)),
+        (
+            cancels.enabled,
+            CancellationCleanup(
+                db, runs, tasks, timeout, cancels.loop_seconds, timed_out=cleanups.after_cancelling_timeout
+            ),
+        ),
         (unfinished.enabled, Unfinished(db, runs, tasks, unfinished.grace_seconds, unfinished.loop_seconds)),
     )
     return [service for enabled, service in services if enabled]
+
+
+def _pool_services(settings: Settings, db: Database) -> list[Service]:
+    foreman, reconciler = settings.services.foreman, settings.services.cleanup_reconciler
+    silence = Silence(
+        missed_beats=foreman.inactivity_heartbeat_multiple,
+        worker_interval=foreman.fallback_heartbeat_interval_seconds,
+        queue=foreman.work_queue_last_polled_timeout_seconds,
+        deployment=foreman.deployment_last_polled_timeout_seconds,
+    )
+    services = (
+        (foreman.enabled, Foreman(db, silence, foreman.loop_seconds, deployments=mark_unpolled)),
+        (reconciler.enabled, CleanupReconciler(db, _cleanup_policy(settings), reconciler.loop_seconds)),
+    )
+    return [service for enabled, service in services if enabled]
+
+
+def _cleanup_policy(settings: Settings) -> cleanups.Policy:
+    told = settings.worker_channel
+    return cleanups.Policy(told.cleanup_lease_seconds, told.cleanup_max_delivery_attempts)
 
 
 def _waits(settings: Settings) -> Waits:

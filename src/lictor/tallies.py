@@ -235,7 +235,7 @@ _RANGES = f"""
         where u.slot >= {{ts:first}} and u.slot < {{ts:last}}"""
 _SETTLED = """
     r.slot >= {ts:first} and r.slot < {ts:last}
-    and not exists (select 1 from flow_run_unsettled u where u.slot = r.slot)"""
+    and r.slot not in (select u.slot from flow_run_unsettled u)"""
 
 
 class Total(Struct):

@@ -35,5 +35,4 @@ def parameter(word: str) -> Declared:
 
 OPERATIONS = """
 GET /collections/views/{view} read_view_content 200 -
-WEBSOCKET /work_pools/{work_pool_name}/workers/connect worker_channel_connect
 """

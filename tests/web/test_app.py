@@ -7,6 +7,7 @@ import gzip
 import logging
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -14,6 +15,8 @@ import pytest
 from msgspec import Raw, Struct, field
 from tests.web.client import TestClient
 
+from lictor import settings as settings_of
+from lictor.app import build
 from lictor.kit import errors
 from lictor.web import Created, Embedded, Header, Query, Reply, Request, Router, Streaming
 from lictor.web.asgi import App, WebSettings
@@ -131,9 +134,14 @@ def test_services_are_given_by_type() -> None:
     assert client().get("/hello").json == "hello"
 
 
-def test_a_parameter_that_nothing_can_give_is_found_at_start() -> None:
+def test_a_parameter_that_nothing_can_give_is_found_by_a_check() -> None:
     with pytest.raises(TypeError, match="greeting"):
-        App([router])
+        App([router]).check()
+
+
+def test_everything_that_the_server_s_endpoints_ask_for_is_there(tmp_path: Path) -> None:
+    settings = settings_of.read({"PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite:///{tmp_path}/x.db"}, {})
+    build(settings).check()
 
 
 def test_an_operation_is_declared_once() -> None:

@@ -15,10 +15,13 @@ from lictor.concurrency.facts import deployment_slots
 from lictor.concurrency.slots import Waits
 from lictor.concurrency.types import ConcurrencyLimitV2Create
 from lictor.db import Database
+from lictor.feed import Bells
 from lictor.flow_runs import routes as flow_run_routes
 from lictor.flow_runs.transitions import Orchestration
 from lictor.kit import clock
-from lictor.work_pools import queue_routes, routes
+from lictor.work_pools import channel, cleanups, pools, queue_routes, routes
+from lictor.work_pools.channel import Channels
+from lictor.work_pools.cleanups import Policy
 from lictor.work_pools.polled import PollFollowers
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -33,13 +36,16 @@ class World:
         self.now = START
         clock.set_source(lambda: self.now)
         self.told: list[list[str]] = []
+        bells = Bells(db)
         self.http: TestClient = calls.client(
             db,
             routes.router,
+            channel.router,
             queue_routes.router,
             flow_run_routes.router,
             orchestration=Orchestration(limits=deployment_slots(Waits())),
             blocks=Blocks(Cipher("0" * 43 + "=", None), lambda tx: None),
+            channels=Channels(bells.of(pools.TOPIC), bells.of(cleanups.TOPIC), Policy()),
             followers=PollFollowers((lambda tx, ids: self.told.append(ids),)),
         )
         self.pool = self.http.post("/work_pools/", json={"name": "p", "type": "process"}).json

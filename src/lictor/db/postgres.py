@@ -111,6 +111,8 @@ class PostgresDatabase(Database):
         try:
             connection = Connection(self.url)
             connection.command("set timezone = 'UTC'")
+            # Compiling a plan takes longer than any of our statements.
+            connection.command("set jit = off")
             connection.command(f"set statement_timeout = {int((self.statement_timeout or 0) * 1000)}")
             connection.sync()
         except psycopg.OperationalError as error:

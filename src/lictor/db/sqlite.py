@@ -161,6 +161,8 @@ class SqliteDatabase(Database):
             connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
             connection.convert_binding = _bind
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+            # Only heard by a file that is still empty: room that deleted rows leave can be given back (see `space`).
+            connection.pragma("auto_vacuum", 2)
             _use_wal(connection)
             for pragma in ("synchronous = full", "foreign_keys = on", "cache_size = -32000"):
                 connection.pragma(*pragma.split(" = "))

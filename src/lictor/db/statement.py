@@ -15,13 +15,22 @@ R = TypeVar("R")
 class Statement(Generic[R]):
     """SQL text with a name (for logs, metrics and tests), compiled for each database when it is first used."""
 
-    __slots__ = ("by_dialect", "name", "shape", "text")
+    __slots__ = ("by_dialect", "into", "name", "shape", "text")
+
+    shape: Shape[R] | None
 
     def __init__(self, name: str, into: Any, text: str) -> None:
         self.name = name
+        self.into = into
         self.text = text
-        self.shape: Shape[R] | None = None if into is None else Shape.of(into)
         self.by_dialect: dict[str, Compiled] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        # Called for what is not there yet. To make the shapes of all statements took a fifth of the start.
+        if name != "shape":
+            raise AttributeError(name)
+        self.shape = None if self.into is None else Shape.of(self.into)
+        return self.shape
 
     def __repr__(self) -> str:
         return f"<Statement {self.name}>"

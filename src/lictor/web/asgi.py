@@ -249,6 +249,13 @@ class App:
             raise HTTPError(405, "Method Not Allowed", headers={"Allow": "GET"})
         return page(self)
 
+    def check(self) -> None:
+        """Read every endpoint's signature, which else happens at its first use; TypeError for one that asks for what
+        nothing can give."""
+        for endpoint in self.endpoints.values():
+            if isinstance(endpoint, Endpoint):
+                _ = endpoint.bound
+
     def document(self) -> bytes:
         """The OpenAPI document as JSON, built at the first call."""
         if self._document is None:

@@ -1,4 +1,4 @@
-"""An endpoint: what its function's signature asks for, compiled once at start, and the way from request to answer.
+"""An endpoint: what its function's signature asks for, compiled at its first use, and the way from request to answer.
 
 Parameters by name and type: path parameters by name; `body`; `Annotated[T, Query()]` and `Annotated[T, Header()]`;
 `Request` and `Socket` by type; everything else is a service, also by type.
@@ -110,41 +110,65 @@ class Body:
         return self.default
 
 
+class Bound(NamedTuple):
+    """What an endpoint's signature comes to."""
+
+    fixed: dict[str, Any]
+    parameters: list[Parameter]
+    body: Body | None
+    context: tuple[str, ...]
+    returns: Any
+
+
 class Endpoint:
-    """A route ready to be called."""
+    """A route that can be called. Its signature is read when it is first used: most are not, for a long time."""
 
     def __init__(self, route: Route, services: Services, most: int) -> None:
         assert route.call is not None
         self.route = route
         self.call = route.call
         self.status = route.status
-        self.most = most
-        self.fixed: dict[str, Any] = {}
-        self.parameters: list[Parameter] = []
-        self.body: Body | None = None
-        self.context: tuple[str, ...] = ()
-        self._bind(signatures.signature(route.call), get_type_hints(route.call, include_extras=True), services)
         self.names = route.names
+        self.most = most
+        self._services = services
 
-    def _bind(self, signature: signatures.Signature, hints: dict[str, Any], services: Services) -> None:
-        self.returns = hints.get("return", Any)
+    @cached_property
+    def bound(self) -> Bound:
+        """Raises TypeError where the function asks for what nothing can give."""
+        signature = signatures.signature(self.call)
+        hints = get_type_hints(self.call, include_extras=True)
+        fixed: dict[str, Any] = {}
+        parameters: list[Parameter] = []
+        body: Body | None = None
         context = []
         for name, parameter in signature.parameters.items():
             annotation = hints.get(name, Any)
             if name == "body":
-                self.body = Body(annotation, parameter.default, self.most)
-            elif found := declared(name, annotation, parameter.default, self.route.names):
-                self.parameters += [] if found.place == "path" and found.kind is None else [found]
+                body = Body(annotation, parameter.default, self.most)
+            elif found := declared(name, annotation, parameter.default, self.names):
+                parameters += [] if found.place == "path" and found.kind is None else [found]
             elif annotation in (Request, Socket):
                 context.append(name)
-            elif annotation in services:
-                self.fixed[name] = services[annotation]
+            elif annotation in self._services:
+                fixed[name] = self._services[annotation]
             elif parameter.default is _EMPTY:
                 raise TypeError(f"{self.route.method} {self.route.path}: nothing to give for {name}: {annotation!r}")
-        self.context = tuple(context)
-        absent = set(self.route.names) - set(signature.parameters)
+        absent = set(self.names) - set(signature.parameters)
         if absent:
             raise TypeError(f"{self.route.method} {self.route.path}: its function does not take {sorted(absent)}")
+        return Bound(fixed, parameters, body, tuple(context), hints.get("return", Any))
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        return self.bound.parameters
+
+    @property
+    def body(self) -> Body | None:
+        return self.bound.body
+
+    @property
+    def returns(self) -> Any:
+        return self.bound.returns
 
     async def answer(self, request: Request, values: list[str]) -> Wire:
         """Calls the function and turns its result into bytes."""
@@ -159,16 +183,17 @@ class Endpoint:
 
     def arguments(self, request: Request, values: list[str], context: Request | Socket) -> dict[str, Any]:
         """The function's arguments; `context` is what a parameter of type Request or Socket gets."""
-        arguments = self.fixed.copy()
-        for name in self.context:
+        fixed, parameters, body, names, _ = self.bound
+        arguments = fixed.copy()
+        for name in names:
             arguments[name] = context
         if values:
             arguments.update(zip(self.names, values, strict=True))
         walk = Walk(self.most)
-        for parameter in self.parameters:
+        for parameter in parameters:
             arguments[parameter.name] = parameter.read(_given(parameter, request, arguments), walk)
-        if self.body is not None:
-            arguments["body"] = self.body.read(request, walk)
+        if body is not None:
+            arguments["body"] = body.read(request, walk)
         if walk.errors:
             raise Invalid(walk.errors, as_sent(request))
         return arguments

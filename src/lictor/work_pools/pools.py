@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -29,6 +29,9 @@ from lictor.work_pools.types import (
     WorkQueueCreate,
 )
 
+TOPIC = "work_pools"
+"""What is told when a pool was changed or deleted."""
+
 DEFAULT_QUEUE = WorkQueueCreate(name="default", description="The work pool's default queue.")
 _TOLD = ("description", "base_job_template", "concurrency_limit", "storage_configuration")
 _REQUIRED = ("is_paused", "base_job_template", "storage_configuration")
@@ -47,7 +50,7 @@ def create(tx: Tx, new: WorkPoolCreate, cipher: Cipher) -> WorkPool:
     """Raises Refused for a reserved name, Conflict for a taken one, Unprocessable for defaults that do not fit."""
     if reserved(new.name):
         raise Refused("Work pools starting with 'Prefect' are reserved for internal use.")
-    check_defaults(new.base_job_template, partial(content_of_block, tx, cipher))
+    check_defaults(new.base_job_template, contents(tx, cipher))
     pool = insert(tx, new)
     if pool is None:
         raise Conflict("A work pool with this name already exists.")
@@ -57,12 +60,16 @@ def create(tx: Tx, new: WorkPoolCreate, cipher: Cipher) -> WorkPool:
     return pool
 
 
-def content_of_block(tx: Tx, cipher: Cipher, id: str) -> dict[str, Any]:
-    """The data of a block document, without its secrets. Raises NotFound."""
-    try:
-        return documents.get(tx, str(UUID(id)), cipher).data
-    except (NotFound, ValueError):
-        raise NotFound("Block not found.") from None
+def contents(tx: Tx, cipher: Cipher) -> Callable[[str], dict[str, Any]]:
+    """What gives the data of a block document, without its secrets. Raises NotFound."""
+
+    def content(id: str) -> dict[str, Any]:
+        try:
+            return documents.get(tx, str(UUID(id)), cipher).data
+        except (NotFound, ValueError):
+            raise NotFound("Block not found.") from None
+
+    return content
 
 
 def insert(tx: Tx, new: WorkPoolCreate) -> WorkPool | None:
@@ -123,6 +130,7 @@ def apply(tx: Tx, row: PoolRow, changes: dict[str, Any]) -> None:
         else {}
     )
     update_row(tx, "work_pool", pool.id, columns, now)
+    tx.tell(TOPIC)
     told = _told(pool, changes)
     if told:
         events.emit(tx, pool_updated(pool, told, now))
@@ -142,7 +150,12 @@ def _told(pool: WorkPool, changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _resumed(tx: Tx, pool: WorkPool) -> Status:
-    return Status.READY if tx.value(ONLINE, pool_id=pool.id) else Status.NOT_READY
+    return Status.READY if has_worker(tx, pool) else Status.NOT_READY
+
+
+def has_worker(tx: Tx, pool: WorkPool) -> bool:
+    """Whether a worker of the pool is online."""
+    return bool(tx.value(ONLINE, pool_id=pool.id))
 
 
 def set_status(tx: Tx, row: PoolRow, status: Status, now: datetime) -> None:
@@ -162,4 +175,5 @@ def delete(tx: Tx, name: str) -> None:
     pool, now = store.lock_pool(tx, name).pool, clock.now()
     gone = [queue_event("deleted", row.queue, row.pool_type, now) for row in tx.all(store.QUEUES_OF, pool_id=pool.id)]
     tx.run(store.DELETE_POOL, id=pool.id)
+    tx.tell(TOPIC)
     events.emit_all(tx, [*gone, pool_event("deleted", pool, now)])
