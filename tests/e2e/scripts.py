@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +25,10 @@ class Outcome:
     home: Path
 
 
-def run(path: Path, api: str, home: Path, limit: float = LIMIT_SECONDS) -> Outcome:
+def run(path: Path, api: str, home: Path, limit: float = LIMIT_SECONDS, arguments: Sequence[str] = ()) -> Outcome:
     """Runs one script against the API under `api`, with `home` as its PREFECT_HOME."""
     process = subprocess.Popen(
-        [sys.executable, str(path)],
+        [sys.executable, str(path), *arguments],
         env=environment(api, home),
         cwd=home,
         stdout=subprocess.PIPE,

@@ -18,6 +18,8 @@ import hmac
 import json
 import os
 import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -151,18 +153,16 @@ def _kept(file: Path) -> list[str]:
 
 
 def _keep(file: Path) -> str:
-    """A new key in the file; if another process was faster, the key that it put there."""
+    """A new key in the file; if another thread or process was faster, the key that it put there."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    new = file.with_name(f"{file.name}.{os.getpid()}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(new_key() + "\n")
-        stream.flush()
-        os.fsync(stream.fileno())
+    descriptor, new = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")  # for its owner alone
     try:
-        os.link(new, file)  # unlike a rename, it never replaces a key that is there
-    except FileExistsError:
-        pass
+        with os.fdopen(descriptor, "w") as stream:
+            stream.write(new_key() + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        with suppress(FileExistsError):
+            os.link(new, file)  # unlike a rename, it never replaces a key that is there
     finally:
-        new.unlink()
+        os.unlink(new)
     return _kept(file)[0]
