@@ -8,6 +8,7 @@ import msgspec
 from tests.web.client import TestClient
 
 from lictor.db import Database, sql
+from lictor.flows import Going
 from lictor.settings import Settings
 from lictor.web import Router
 from lictor.web.asgi import App
@@ -18,7 +19,7 @@ NOWHERE = "00000000-0000-4000-8000-000000000000"
 
 def client(db: Database, *routers: Router, settings: Settings | None = None, **services: Any) -> TestClient:
     """`services` are by name, which does not matter: they are bound by their type."""
-    bound = {Database: db, Settings: settings or Settings()}
+    bound = {Database: db, Settings: settings or Settings(), Going: Going()}
     bound |= {type(service): service for service in services.values()}
     return TestClient(App(list(routers), bound))
 

@@ -164,11 +164,35 @@ def test_services_alone_answer_for_their_health(database_url: str, tmp_path: Pat
     process = subprocess.Popen(command, env=environment({"LICTOR_HOME": str(tmp_path)}))
     try:
         until(lambda: not _refused(port), within=20)
-        assert httpx.get(f"http://127.0.0.1:{port}/api/health").status_code == 200
+        answer = httpx.get(f"http://127.0.0.1:{port}/api/health")
+        assert (answer.status_code, answer.json()["stalled"]) == (200, [])
+        assert {"late_runs", "dead_runs"} < {service["name"] for service in answer.json()["services"]}
+        assert httpx.get(f"http://127.0.0.1:{port}/api/ready").status_code == 200
         process.terminate()
         assert process.wait(15) == 0
     finally:
         process.kill()
+
+
+def test_services_are_listed_with_what_is_off(tmp_path: Path) -> None:
+    listed = lictor("services", "ls", home=tmp_path, PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED="false")
+    assert listed.returncode == 0, listed.stderr
+    words = [line.split(maxsplit=3) for line in listed.stdout.splitlines()]
+    assert ["late_runs", "off"] in [line[:2] for line in words]
+    assert ["dead_runs", "every", "15"] in [line[:3] for line in words]
+
+
+def test_one_round_of_a_service_by_hand(start_server: StartServer, database_url: str, tmp_path: Path) -> None:
+    server = start_server(environment={"PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false"})
+    flow_id = httpx.post(f"{server.api_url}/flows/", json={"name": "f"}).json()["id"]
+    state = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2026-01-01T00:00:00Z"}}
+    run_id = httpx.post(f"{server.api_url}/flow_runs/", json={"flow_id": flow_id, "state": state}).json()["id"]
+    ran = lictor("services", "run", "late_runs", "--database", database_url, home=tmp_path)
+    assert (ran.returncode, ran.stdout) == (0, "late_runs did 1\n"), ran.stderr
+    assert httpx.get(f"{server.api_url}/flow_runs/{run_id}").json()["state_name"] == "Late"
+    ran = lictor("services", "run", "nothing", home=tmp_path)
+    assert ran.returncode == 1
+    assert "late_runs" in ran.stderr
 
 
 def _refused(port: int) -> bool:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from datetime import timedelta
 
 from tests import calls
 
 from lictor import root
 from lictor.db import Database, Tx
+from lictor.kit import clock
+from lictor.loops import Leases, Service, Supervisor
 
 
 def test_answers(db: Database) -> None:
@@ -44,3 +47,31 @@ def test_a_database_that_does_not_answer_in_time_is_not_available(db: Database) 
         return late, await root.database_answers(db, 5)
 
     assert asyncio.run(ask()) == (False, True)
+
+
+class Idle(Service):
+    name = "idle"
+
+    async def run_once(self) -> int:
+        return 0
+
+
+def test_a_process_of_services_names_the_one_that_is_stalled(db: Database) -> None:
+    supervisor = Supervisor([Idle(5)], Leases(db, ["idle"], length=3600))
+    client = calls.client(db, root.of_services(), supervisor=supervisor)
+
+    async def lead() -> None:
+        await supervisor.start()
+        async with asyncio.timeout(5):
+            while not all(service.last_run for service in supervisor.health()):
+                await asyncio.sleep(0.01)
+
+    client.runner.run(lead())
+    health = client.get("/health")
+    assert (health.status, health.json["stalled"]) == (200, [])
+    later = clock.now() + timedelta(seconds=76)
+    clock.set_source(lambda: later)
+    health = client.get("/health")
+    assert (health.status, health.json["stalled"], health.json["services"][0]["name"]) == (503, ["idle"], "idle")
+    assert client.get("/ready").status == 503
+    client.runner.run(supervisor.stop())

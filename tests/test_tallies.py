@@ -180,7 +180,7 @@ def test_deleting_a_flow_unsettles_what_its_runs_were_counted_in(db: Database) -
     for owner in (flow_id, flow_id, other):
         db.write_now(a_run, owner, NOW - timedelta(days=2), "COMPLETED")
     settle_all(db)
-    db.write_now(flows.delete, flow_id)
+    db.write_now(flows.delete, flows.Going(), flow_id)
     assert db.read_now(listing.count, FlowRunQuery()) == 1
     assert db.read_now(tallies.check) == []
 

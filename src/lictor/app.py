@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from lictor import (
@@ -36,7 +37,7 @@ from lictor.blocks.encryption import Cipher
 from lictor.blocks.types import Blocks
 from lictor.concurrency import routes as concurrency_routes
 from lictor.concurrency import tag_routes as tag_limit_routes
-from lictor.concurrency.facts import deployment_slots, tag_slots
+from lictor.concurrency.facts import deployment_slots, forget_flows, tag_slots
 from lictor.concurrency.loops import Repossessor
 from lictor.concurrency.slots import Waits
 from lictor.dashboard.finding import find as find_dashboard
@@ -51,14 +52,18 @@ from lictor.events import routes as event_routes
 from lictor.events import store as event_log
 from lictor.events import store as event_store
 from lictor.events.ingest import EventLimits, Intake
+from lictor.events.listening import Listener
 from lictor.events.loops import EventRetention, Retention
 from lictor.events.streaming import EventStream, Hub
 from lictor.feed import Bells, Notices
+from lictor.flow_runs import heartbeats
 from lictor.flow_runs import list_routes as flow_run_lists
 from lictor.flow_runs import routes as flow_run_routes
-from lictor.flow_runs.loops import CancellationCleanup, LateRuns, PauseExpirations, Unfinished
+from lictor.flow_runs.heartbeats import Patience
+from lictor.flow_runs.loops import CancellationCleanup, DeadRuns, LateRuns, PauseExpirations, Unfinished
 from lictor.flow_runs.retention import Keeping, RunRetention
 from lictor.flow_runs.transitions import Orchestration
+from lictor.flows import Going
 from lictor.logs import LogStream, LogSweeper
 from lictor.loops import Leases, Service, Supervisor
 from lictor.settings import Settings, database_url, paths
@@ -82,6 +87,8 @@ from lictor.work_pools import routes as work_pool_routes
 from lictor.work_pools.channel import Channels
 from lictor.work_pools.loops import CleanupReconciler, Foreman, Silence
 from lictor.work_pools.polled import PollFollowers
+
+Switched = tuple[bool, Service]
 
 ROUTERS: tuple[Router, ...] = (
     root.router,
@@ -137,23 +144,28 @@ def assemble(settings: Settings, db: Database) -> App:
     cipher = _cipher(settings, db.url)
     services = _services(settings, db, bells, cipher)
     supervisor = _supervisor(settings, db, services)
+    with_api = settings.lictor.role != "services"
+    listener = Listener(db) if with_api else None
 
     async def start() -> None:
         prepare(settings, db, cipher)
         notices.start()
+        if listener is not None:
+            listener.start()
         if supervisor is not None:
             await supervisor.start()
 
     async def stop() -> None:
         if supervisor is not None:
             await supervisor.stop()
+        if listener is not None:
+            await listener.stop()
         notices.stop()
         db.close()
 
-    with_api = settings.lictor.role != "services"
     return App(
-        ROUTERS if with_api else (root.router,),
-        services,
+        ROUTERS if with_api else (root.of_services(),),
+        services | ({} if supervisor is None else {Supervisor: supervisor}),
         _web(settings),
         unbuilt=(unbuilt.router(),) if with_api else (),
         csrf=csrf.checker(db) if settings.api.csrf_protection_enabled else None,
@@ -177,7 +189,7 @@ def _cipher(settings: Settings, url: str) -> Cipher:
     return Cipher(key, encryption.key_file(url, settings.lictor.home))
 
 
-def _services(settings: Settings, db: Database, bells: Bells, cipher: Cipher) -> Mapping[type, Any]:
+def _services(settings: Settings, db: Database, bells: Bells, cipher: Cipher) -> dict[type, Any]:
     """What endpoints may ask for, by type."""
     rules = RuleSettings(
         deployment_lease_seconds=settings.concurrency.initial_deployment_lease_duration,
@@ -204,7 +216,8 @@ def _services(settings: Settings, db: Database, bells: Bells, cipher: Cipher) ->
         Waits: waits,
         PollFollowers: PollFollowers((queues_polled,)),
         Channels: Channels(bells.of(work_pools.TOPIC), bells.of(cleanups.TOPIC), _cleanup_policy(settings)),
-        Intake: Intake(db, (recorder.record,), limits),
+        Intake: Intake(db, (recorder.record, heartbeats.note), limits),
+        Going: Going(partial(forget_flows, waits)),
         Hall: Hall(db, bells.of(delivery.TOPIC)),
         LogStream: LogStream(bells.of(logs.TOPIC), streaming),
         EventStream: EventStream(
@@ -226,20 +239,29 @@ def _supervisor(settings: Settings, db: Database, bound: Mapping[type, Any]) -> 
 
 def background_services(settings: Settings, db: Database, bound: Mapping[type, Any]) -> list[Service]:
     """The services that the settings switch on."""
-    services: list[Service] = [LogSweeper(db), Tallier(db), *_event_services(settings, db)]
+    return [service for switched_on, service in all_services(settings, db, bound) if switched_on]
+
+
+def all_services(settings: Settings, db: Database, bound: Mapping[type, Any] | None = None) -> list[Switched]:
+    """Every service there is, and whether the settings switch it on."""
+    bound = bound or _services(settings, db, Bells(db), _cipher(settings, db.url))
     repossessor = settings.services.repossessor
-    if repossessor.enabled:
-        services.append(Repossessor(db, _waits(settings), repossessor.loop_seconds))
     vacuum = settings.services.db_vacuum
-    if "flow_runs" in vacuum.enabled:
-        runs = bound[Orchestration]
-        services.append(RunRetention(db, runs, keeping(settings), vacuum.batch_size, vacuum.loop_seconds))
-    services += _run_services(settings, db, bound[Orchestration], bound[TaskOrchestration])
-    services += _schedulers(settings, db, bound[Bells])
-    services += _pool_services(settings, db)
-    if settings.services.triggers.enabled:
-        services.append(_triggers(settings, db, bound))
-    return services
+    runs, tasks = bound[Orchestration], bound[TaskOrchestration]
+    return [
+        (True, LogSweeper(db)),
+        (True, Tallier(db)),
+        *_event_services(settings, db),
+        (repossessor.enabled, Repossessor(db, _waits(settings), repossessor.loop_seconds)),
+        *_run_services(settings, db, runs, tasks),
+        *_schedulers(settings, db, bound[Bells]),
+        *_pool_services(settings, db),
+        (settings.services.triggers.enabled, _triggers(settings, db, bound)),
+        (
+            "flow_runs" in vacuum.enabled,
+            RunRetention(db, runs, keeping(settings), vacuum.batch_size, vacuum.loop_seconds),
+        ),
+    ]
 
 
 def _triggers(settings: Settings, db: Database, bound: Mapping[type, Any]) -> Triggers:
@@ -259,33 +281,32 @@ def keeping(settings: Settings) -> Keeping:
     return Keeping(period, own.deployments, own.tags, own.states, own.keep_last)
 
 
-def _schedulers(settings: Settings, db: Database, bells: Bells) -> list[Service]:
+def _schedulers(settings: Settings, db: Database, bells: Bells) -> list[Switched]:
     """Those that make the runs of schedules."""
     asked = settings.services.scheduler
-    if not asked.enabled:
-        return []
     horizon = Horizon(asked.min_runs, asked.max_runs, asked.min_scheduled_time, asked.max_scheduled_time)
     interval, batches = asked.recent_deployments_loop_seconds, (asked.deployment_batch_size, asked.insert_batch_size)
     scheduler = Scheduler(db, horizon, interval, *batches)
     bells.of(SCHEDULES).call(scheduler.nudge)
-    return [scheduler, ScheduleAuditor(db, asked.loop_seconds)]
+    return [(asked.enabled, scheduler), (asked.enabled, ScheduleAuditor(db, asked.loop_seconds))]
 
 
-def _event_services(settings: Settings, db: Database) -> list[Service]:
+def _event_services(settings: Settings, db: Database) -> list[Switched]:
     vacuum = settings.services.db_vacuum
-    if "events" not in vacuum.enabled or not settings.services.event_persister.enabled:
-        return []
+    switched_on = "events" in vacuum.enabled and settings.services.event_persister.enabled
     of_types = {event: timedelta(seconds=kept) for event, kept in vacuum.event_retention_overrides.items()}
     retention = Retention(settings.events.retention_period, of_types)
-    return [EventRetention(db, retention, batch=vacuum.batch_size, interval=vacuum.loop_seconds)]
+    return [(switched_on, EventRetention(db, retention, batch=vacuum.batch_size, interval=vacuum.loop_seconds))]
 
 
-def _run_services(settings: Settings, db: Database, runs: Orchestration, tasks: TaskOrchestration) -> list[Service]:
+def _run_services(settings: Settings, db: Database, runs: Orchestration, tasks: TaskOrchestration) -> list[Switched]:
     """Those that bring runs to a state that nobody else will bring them to."""
     late, pauses = settings.services.late_runs, settings.services.pause_expirations
     cancels, unfinished = settings.services.cancellation_cleanup, settings.lictor.unfinished
     timeout = timedelta(seconds=cancels.cancelling_timeout_seconds)
-    services = (
+    dead = settings.lictor.dead_runs
+    patience = Patience(dead.missed_heartbeats, dead.heartbeat_seconds, dead.quiet_seconds)
+    return [
         (late.enabled, LateRuns(db, runs, late.after_seconds, late.loop_seconds)),
         (pauses.enabled, PauseExpirations(db, runs, pauses.loop_seconds)),
         (
@@ -294,12 +315,12 @@ def _run_services(settings: Settings, db: Database, runs: Orchestration, tasks: 
                 db, runs, tasks, timeout, cancels.loop_seconds, timed_out=cleanups.after_cancelling_timeout
             ),
         ),
+        (dead.enabled, DeadRuns(db, runs, patience, dead.loop_seconds)),
         (unfinished.enabled, Unfinished(db, runs, tasks, unfinished.grace_seconds, unfinished.loop_seconds)),
-    )
-    return [service for enabled, service in services if enabled]
+    ]
 
 
-def _pool_services(settings: Settings, db: Database) -> list[Service]:
+def _pool_services(settings: Settings, db: Database) -> list[Switched]:
     foreman, reconciler = settings.services.foreman, settings.services.cleanup_reconciler
     silence = Silence(
         missed_beats=foreman.inactivity_heartbeat_multiple,
@@ -307,11 +328,10 @@ def _pool_services(settings: Settings, db: Database) -> list[Service]:
         queue=foreman.work_queue_last_polled_timeout_seconds,
         deployment=foreman.deployment_last_polled_timeout_seconds,
     )
-    services = (
+    return [
         (foreman.enabled, Foreman(db, silence, foreman.loop_seconds, deployments=mark_unpolled)),
         (reconciler.enabled, CleanupReconciler(db, _cleanup_policy(settings), reconciler.loop_seconds)),
-    )
-    return [service for enabled, service in services if enabled]
+    ]
 
 
 def _cleanup_policy(settings: Settings) -> cleanups.Policy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
@@ -90,6 +90,12 @@ class FlowBulkDelete(Embedded):
 
 class FlowBulkDeleteResponse(Struct):
     deleted: list[str]
+
+
+class Going(Struct, frozen=True):
+    """Who is to know, in the same transaction, that flows are about to be deleted with all that belongs to them."""
+
+    forget: Callable[[Tx, list[str]], None] = lambda _tx, _flow_ids: None
 
 
 COLUMNS = "f.id, f.created, f.updated, f.name, f.tags, f.labels"
@@ -190,16 +196,16 @@ def update(tx: Tx, id: str, patch: FlowUpdate) -> None:
     events.emit(tx, changed("updated", flow))
 
 
-def delete(tx: Tx, id: str) -> None:
+def delete(tx: Tx, going: Going, id: str) -> None:
     """The flow with its runs and deployments."""
-    if not _delete_all(tx, [id]):
+    if not _delete_all(tx, going, [id]):
         raise missing()
 
 
-def delete_matching(tx: Tx, asked: FlowBulkDelete) -> FlowBulkDeleteResponse:
+def delete_matching(tx: Tx, going: Going, asked: FlowBulkDelete) -> FlowBulkDeleteResponse:
     """Up to `limit` matching flows, by name; without a filter any flow matches, as in the reference."""
     flows = _page(tx, where_for("flow", flows=asked.flows), FlowSort.NAME_ASC, asked.limit, 0)
-    return FlowBulkDeleteResponse(_delete_all(tx, [flow.id for flow in flows]))
+    return FlowBulkDeleteResponse(_delete_all(tx, going, [flow.id for flow in flows]))
 
 
 def missing() -> NotFound:
@@ -231,10 +237,11 @@ def _page(tx: Tx, where: Where, sort: FlowSort, limit: int, offset: int) -> list
     return tx.page(Flow, f"select {COLUMNS} from flow f", where, order=ORDER[sort], limit=limit, offset=offset)
 
 
-def _delete_all(tx: Tx, flow_ids: list[str]) -> list[str]:
+def _delete_all(tx: Tx, going: Going, flow_ids: list[str]) -> list[str]:
     flows = tx.all(LOCK_ALL, ids=flow_ids)
     found = [flow.id for flow in flows]
     if found:
+        going.forget(tx, found)
         tx.run(RELEASE_SUBFLOWS, ids=found)
         tx.run(LEAVE_LOGS, ids=found, now=clock.now())
         tallies.touch_flows(tx, found)
@@ -277,13 +284,13 @@ def read_flows(body: FlowPage, db: Database) -> Awaitable[list[Flow]]:
 
 
 @router.delete("/{id:uuid}", status=204)
-def delete_flow(id: str, db: Database) -> Awaitable[None]:
-    return db.write(delete, id)
+def delete_flow(id: str, db: Database, going: Going) -> Awaitable[None]:
+    return db.write(delete, going, id)
 
 
 @router.post("/bulk_delete")
-def bulk_delete_flows(body: FlowBulkDelete, db: Database) -> Awaitable[FlowBulkDeleteResponse]:
-    return db.write(delete_matching, body)
+def bulk_delete_flows(body: FlowBulkDelete, db: Database, going: Going) -> Awaitable[FlowBulkDeleteResponse]:
+    return db.write(delete_matching, going, body)
 
 
 @router.post("/paginate")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,11 +10,15 @@ from tests import rows
 from tests.concurrency.http import Api, run, value
 from tests.flow_runs import http
 
-from lictor.concurrency.facts import DeploymentSlots, deployment_slots
+from lictor import flows
+from lictor.concurrency.facts import DeploymentSlots, deployment_slots, forget_flows, tag_slots
 from lictor.concurrency.loops import Repossessor
 from lictor.concurrency.slots import Waits
 from lictor.flow_runs.transitions import Orchestration
+from lictor.flows import Going
 from lictor.kit import ids
+from lictor.task_runs import transitions as task_transitions
+from lictor.task_runs.transitions import TaskOrchestration
 
 OLD = {"User-Agent": "prefect/3.4.0 (API 0.8.4)"}
 NEW = {"User-Agent": "prefect/3.9.1 (API 0.8.4)"}
@@ -159,3 +164,26 @@ def test_the_repossessor_deletes_what_is_over(api: Api) -> None:
     assert value(api.db, "select count(*) from concurrency_lease") == 1
     assert value(api.db, "select avg_slot_occupancy_seconds from concurrency_limit_v2") > 10
     assert api.renew(live) == 204
+
+
+def test_what_a_deleted_flow_and_its_tasks_hold_is_free(api: Api) -> None:
+    deployed = Deployed(api)
+    run = deployed.run()
+    deployed.propose(run, "PENDING")
+    api.limit("other", 2)
+    task = http.a_task(deployed.http, run)
+    api.lease("other", holder={"type": "task_run", "id": task})
+    api.lease("other", holder={"type": "flow_run", "id": ids.new()})
+    assert (deployed.taken(), api.taken("other")) == (1, 2)
+    going = Going(partial(forget_flows, Waits()))
+    api.db.write_now(flows.delete, going, deployed.flow_id)
+    assert (deployed.taken(), api.taken("other")) == (0, 1)
+
+
+def test_what_a_deleted_task_run_holds_is_free(api: Api) -> None:
+    deployed = Deployed(api)
+    api.limit("other", 1)
+    task = http.a_task(deployed.http, deployed.run())
+    api.lease("other", holder={"type": "task_run", "id": task})
+    api.db.write_now(task_transitions.delete, TaskOrchestration(limits=tag_slots(Waits())), task)
+    assert api.taken("other") == 0

@@ -64,8 +64,9 @@ def test_an_unknown_flow_run_and_a_taken_id_leave_nothing_behind(client: TestCli
     assert counts(db) == before
 
 
-def test_of_many_who_create_the_same_task_run_one_does(client: TestClient, db: Database) -> None:
-    run = UUID(http.a_flow_run(client))
+@pytest.mark.parametrize("in_a_flow", [True, False])
+def test_of_many_who_create_the_same_task_run_one_does(client: TestClient, db: Database, in_a_flow: bool) -> None:
+    run = UUID(http.a_flow_run(client)) if in_a_flow else None
     before = counts(db)
 
     def make(number: int) -> tuple[TaskRun, bool]:
@@ -77,6 +78,12 @@ def test_of_many_who_create_the_same_task_run_one_does(client: TestClient, db: D
     assert [created for _, created in answers].count(True) == 1
     assert len({(made.id, made.name, made.state_id) for made, _ in answers}) == 1
     assert counts(db) == (before[0] + 1, before[1] + 1)
+
+
+def test_keys_are_free_when_their_task_run_is_deleted(client: TestClient) -> None:
+    first = http.a_task_run(client)["id"]
+    assert client.delete(f"/task_runs/{first}").status == 204
+    assert http.a_task_run(client)["id"] != first
 
 
 def test_what_is_answered_is_what_is_read_afterwards(client: TestClient) -> None:

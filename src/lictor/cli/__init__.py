@@ -114,6 +114,12 @@ def _add_services(commands: Commands) -> None:
     services.add_argument("--host", help="address to answer health checks on (127.0.0.1)")
     services.add_argument("--port", dest="services_port", help="port to answer health checks on (4201)")
     services.set_defaults(run="lictor.cli.serve:start", role="services", workers=1)
+    actions = services.add_subparsers(metavar="ACTION", title="instead of running them")
+    listing = _command(actions, "ls", "list the services", "List the services: which are on, and how often they run.")
+    listing.set_defaults(run="lictor.cli.services:ls", role=None)
+    once = _command(actions, "run", "run one service once", "Run one round of a service now, also of one that is off.")
+    once.add_argument("service", help="its name, as `lictor services ls` shows it")
+    once.set_defaults(run="lictor.cli.services:run_once", role=None)
 
 
 def _add_database(commands: Commands) -> None:

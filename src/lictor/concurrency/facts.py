@@ -45,6 +45,16 @@ HELD_BY_RUNS = sql(
     union select l.id from task_run t join concurrency_lease l on l.holder_id = t.id where t.flow_run_id {in:ids:uuid}
     """,
 )
+# In this order, whatever a planner thinks: leases are few beside the runs of a flow.
+HELD_IN_FLOWS = sql(
+    "concurrency.held_in_flows",
+    str,
+    """
+    select l.id from concurrency_lease l cross join flow_run r where r.id = l.holder_id and r.flow_id {in:ids:uuid}
+    union select l.id from concurrency_lease l cross join task_run t cross join flow_run r
+    where t.id = l.holder_id and r.id = t.flow_run_id and r.flow_id {in:ids:uuid}
+    """,
+)
 KEEP = sql("concurrency.keep", None, "update concurrency_lease set expires = null where id = :id")
 
 
@@ -120,6 +130,14 @@ class TagSlots:
 
     def give_back(self, tags: tuple[str, ...], task_run_id: str) -> None:
         slots.release(self._tx, self._waits, held_by(self._tx, list(tags), task_run_id))
+
+    def forget(self, task_run_ids: list[str]) -> None:
+        slots.release(self._tx, self._waits, self._tx.all(HELD_BY_RUNS, ids=task_run_ids))
+
+
+def forget_flows(waits: Waits, tx: Tx, flow_ids: list[str]) -> None:
+    """The flows are about to be deleted: whatever their runs and tasks hold, of any limit, is free."""
+    slots.release(tx, waits, tx.all(HELD_IN_FLOWS, ids=flow_ids))
 
 
 def named(tags: list[str]) -> list[str]:

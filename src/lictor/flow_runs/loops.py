@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from lictor.db import Database, Tx, sql
-from lictor.flow_runs import children
+from lictor.flow_runs import children, heartbeats
+from lictor.flow_runs.heartbeats import Patience
 from lictor.flow_runs.policies import MARK_LATE
 from lictor.flow_runs.store import Subject
 from lictor.flow_runs.sweeping import Sweep, Then
@@ -35,6 +36,9 @@ class Paused(Struct):
 
 # Runs in a round; a service that found as many goes on at once.
 ROUND = 500
+
+# A run that has ended may be run again, with the heartbeats that it had.
+FORGET_AFTER = timedelta(hours=1)
 
 LATE = sql(
     "flow_runs.late",
@@ -162,6 +166,32 @@ def long_cancelling(tx: Tx, before: datetime, limit: int) -> list[Due]:
 
 def _cancelled_at_last(subject: Subject) -> State:
     return constructors.cancelled(message="Flow run cancellation timed out; marked this flow run as Cancelled.")
+
+
+class DeadRuns(Service):
+    """Crashes runs whose process has died without a word, which frees what they hold; `heartbeats` tells how it knows.
+
+    It never touches a run that has ended, or of which there was any word in time.
+    """
+
+    name = "dead_runs"
+
+    def __init__(
+        self, db: Database, orchestration: Orchestration, patience: Patience | None = None, interval: float = 15.0
+    ) -> None:
+        super().__init__(interval)
+        self._db = db
+        self._orchestration = orchestration
+        self._patience = patience or Patience()
+
+    async def run_once(self) -> int:
+        dead = {run.id: run for run in await self._db.read(heartbeats.dead, self._patience)}
+        sweep = Sweep(self._db, self._orchestration, lambda subject: dead[subject.run.id].ended())
+        done = await sweep.over(list(dead.values()))
+        before = clock.now() - FORGET_AFTER
+        if await self._db.read(heartbeats.ended, before):
+            await self._db.write(heartbeats.forget_ended, before, ROUND)
+        return done
 
 
 class Unfinished(Service):

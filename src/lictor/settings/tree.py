@@ -384,6 +384,19 @@ class WorkerChannel(Group, frozen=True):
     cleanup_max_delivery_attempts: Annotated[int, about("Deliveries before a message is given up.", ge=1)] = 3
 
 
+class DeadRuns(Group, frozen=True):
+    enabled: Annotated[bool, about("Crash runs whose process has died without a word.")] = True
+    loop_seconds: Annotated[float, about("Seconds between rounds.", ge=0)] = 15.0
+    missed_heartbeats: Annotated[float, about("Heartbeats missed before a run is taken for dead.", ge=2)] = 3.0
+    heartbeat_seconds: Annotated[
+        float, about("How far apart a run's heartbeats are taken to be before three have come; the longest "
+                     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY in use.", "PREFECT_FLOWS_HEARTBEAT_FREQUENCY", ge=30)
+    ] = 180.0  # fmt: skip
+    quiet_seconds: Annotated[
+        timedelta, about("How long nothing must have been heard of a run without heartbeats whose worker is gone.")
+    ] = seconds(300)
+
+
 class Unfinished(Group, frozen=True):
     enabled: Annotated[bool, about("End what is left of flow runs that have ended without it.")] = True
     loop_seconds: Annotated[float, about("Seconds between rounds.", ge=0)] = 20.0
@@ -421,6 +434,7 @@ class Lictor(Group, frozen=True):
         str, about("Hosts, with spaces, that the dashboard may show images from, such as https://charts.example.com.")
     ] = ""
     shutdown_seconds: Annotated[int, about("Seconds that requests in flight have to finish in at the end.", ge=0)] = 5
+    dead_runs: DeadRuns = DeadRuns()
     unfinished: Unfinished = Unfinished()
     retention: Retention = Retention()
 

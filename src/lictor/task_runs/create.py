@@ -44,7 +44,7 @@ def create(tx: Tx, orchestration: TaskOrchestration, wanted: TaskRunCreate) -> t
     facts = Facts(tx, orchestration.limits(tx))
     decision = _first_state(subject, wanted.state, facts, orchestration, now)
     run = _response(wanted, subject, decision, labels, now)
-    if not tx.run(store.INSERT, **_params(run)):
+    if not _claimed(tx, run) or not tx.run(store.INSERT, **_params(run)):
         raced = tx.one(store.FIND_BY_KEYS, **keys)
         if raced is None:
             raise Conflict()
@@ -54,6 +54,13 @@ def create(tx: Tx, orchestration: TaskOrchestration, wanted: TaskRunCreate) -> t
     for effect in decision.effects:
         carry_out(tx, effect, subject, facts, now)
     return run, True
+
+
+def _claimed(tx: Tx, run: TaskRun) -> bool:
+    """Whether nobody else is making a task run with these keys: without a flow run, the table itself would not tell."""
+    if run.flow_run_id is not None:
+        return True
+    return tx.run(store.CLAIM_KEYS, id=run.id, task_key=run.task_key, dynamic_key=run.dynamic_key) == 1
 
 
 def _subject(wanted: TaskRunCreate) -> Subject:

@@ -44,6 +44,9 @@ class TagLimits(Protocol):
     def give_back(self, tags: tuple[str, ...], task_run_id: str) -> None:
         """Free every slot that the task run holds of the limits of these tags."""
 
+    def forget(self, task_run_ids: list[str]) -> None:
+        """The task runs are about to be deleted: whatever they hold, of any limit, is free."""
+
 
 class TaskFacts(TagLimits, Protocol):
     """Answered inside the decision's transaction, and only when a rule asks."""
@@ -68,4 +71,7 @@ class NoTagLimits:
         return None
 
     def give_back(self, tags: tuple[str, ...], task_run_id: str) -> None:
+        return None
+
+    def forget(self, task_run_ids: list[str]) -> None:
         return None

@@ -60,8 +60,8 @@ def read_task_run(id: str, db: Database) -> Awaitable[TaskRun]:
 
 
 @router.delete("/{id:uuid}", status=204)
-def delete_task_run(id: str, db: Database) -> Awaitable[None]:
-    return db.write(store.delete, id, clock.now())
+def delete_task_run(id: str, db: Database, orchestration: TaskOrchestration) -> Awaitable[None]:
+    return db.write(transitions.delete, orchestration, id)
 
 
 @router.post("/{id:uuid}/set_state", also=(201,))

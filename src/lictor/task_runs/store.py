@@ -69,6 +69,14 @@ INSERT = sql(
     on conflict do nothing
     """,
 )
+CLAIM_KEYS = sql(
+    "task_runs.claim_keys",
+    None,
+    """
+    insert into task_run_key (task_key, dynamic_key, task_run_id) values (:task_key, :dynamic_key, :id)
+    on conflict do nothing
+    """,
+)
 INSERT_STATE = sql(
     "task_runs.insert_state",
     None,
@@ -138,7 +146,7 @@ def update(tx: Tx, run_id: str, changes: dict[str, Any], now: datetime, guard: s
 
 
 def delete(tx: Tx, run_id: str, now: datetime) -> None:
-    """Delete a task run with its states; a subflow that it stood for stays. Raises NotFound."""
+    """Delete a task run with its states; a subflow that it stood for stays, its logs are swept. Raises NotFound."""
     tx.run(ORPHAN, id=run_id)
     if not tx.run(DELETE, id=run_id):
         raise NotFound("Task not found")

@@ -45,6 +45,7 @@ class Facts:
         self.acquire_tag_slots = limits.acquire_tag_slots
         self.release_tag_slots = limits.release_tag_slots
         self.give_back = limits.give_back
+        self.forget = limits.forget
 
     def flow_run(self, flow_run_id: str) -> EnclosingFlowRun | None:
         return self._tx.one(store.FLOW_RUN, id=flow_run_id)
@@ -64,6 +65,12 @@ def set_state(
 ) -> Outcome:
     """Propose a state for a task run. Raises ObjectNotFound for an unknown run."""
     return set_state_of(tx, orchestration, store.get_subject(tx, run_id), wanted, force=force, caller=caller)
+
+
+def delete(tx: Tx, orchestration: TaskOrchestration, run_id: str) -> None:
+    """Delete a task run, which gives back what it holds. Raises NotFound."""
+    orchestration.limits(tx).forget([run_id])
+    store.delete(tx, run_id, clock.now())
 
 
 def force_state(tx: Tx, run_id: str, state: State) -> None:
