@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import pytest
+
 from lictor.db import Database, sql
 from lictor.events import store
 from lictor.events.types import Event
@@ -35,6 +37,18 @@ def test_an_event_of_our_own_is_written_with_its_resources(db: Database) -> None
         ("a.1", "it.happened"),
         ("b.2", "it.happened"),
     ]
+
+
+@pytest.mark.parametrize("count", [0, 7, 8, 40])
+def test_each_of_few_or_many_resources_leads_to_its_event(db: Database, count: int) -> None:
+    for name in ("first", "second"):
+        event = an_event(name)
+        event.related = [{"prefect.resource.id": f"r.{n % 20}", "prefect.resource.role": "x"} for n in range(count)]
+        db.write_now(store.emit, event)
+
+    found = {tuple(row) for row in db.read_now(lambda tx: tx.all(RESOURCES))}
+    resources = {"a.1", *(f"r.{n % 20}" for n in range(count))}
+    assert found == {(resource, name) for resource in resources for name in ("first", "second")}
 
 
 def test_an_event_that_is_sent_twice_is_written_once(db: Database) -> None:

@@ -17,7 +17,8 @@ from lictor.db import Database, LostRace, Tx, sql
 from lictor.flow_runs import store, transitions
 from lictor.flow_runs.facts import DeploymentLimit, FlowFacts, NoLimits
 from lictor.flow_runs.transitions import Orchestration
-from lictor.kit import clock
+from lictor.kit import clock, ids
+from lictor.kit.errors import Unavailable
 from lictor.states import constructors
 from lictor.states.callers import SERVER
 from lictor.states.types import StateCreate, StateTypeName
@@ -104,6 +105,34 @@ def test_a_lost_race_is_told_by_the_guard(client: TestClient, db: Database) -> N
 
     db.write_now(stale)
     assert http.read(client, run["id"])["state_name"] == "Pending"
+
+
+def test_a_new_state_is_not_entered_after_a_lost_race(client: TestClient, db: Database) -> None:
+    run = http.a_run(client)
+    tries = 0
+
+    def stale_at_first(tx: Tx) -> None:
+        nonlocal tries
+        tries += 1
+        seen = run["state_id"] if tries > 1 else ids.new()
+        store.enter(tx, run["id"], seen, constructors.running(), {"state_type": "RUNNING"}, clock.now())
+
+    db.write_now(stale_at_first)
+    assert tries == 2
+    assert http.read(client, run["id"])["state_type"] == "RUNNING"
+    history = client.get("/flow_run_states/", params={"flow_run_id": run["id"]}).json
+    assert [state["type"] for state in history] == ["PENDING", "RUNNING"]
+
+
+def test_a_race_that_is_never_won_is_a_503(client: TestClient, db: Database) -> None:
+    run = http.a_run(client)
+
+    def stale(tx: Tx) -> None:
+        store.enter(tx, run["id"], ids.new(), constructors.running(), {"state_type": "RUNNING"}, clock.now())
+
+    with pytest.raises(Unavailable):
+        db.write_now(stale)
+    assert http.read(client, run["id"])["state_type"] == "PENDING"
 
 
 class Broken(NoLimits):

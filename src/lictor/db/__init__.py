@@ -5,7 +5,7 @@ A concept declares statements with ``sql(name, into, text)`` and writes plain fu
 (see ``dialect``).
 """
 
-from lictor.db.changes import update_row
+from lictor.db.changes import row_update, update_row
 from lictor.db.open import open_database
 from lictor.db.rows import Joined
 from lictor.db.statement import STATEMENTS, Statement, sql
@@ -21,6 +21,7 @@ __all__ = [
     "Tx",
     "Where",
     "open_database",
+    "row_update",
     "sql",
     "update_row",
 ]

@@ -14,12 +14,12 @@ def update_row(
     tx: Tx, table: str, id: str, changes: dict[str, Any], now: datetime | str, guard: str = "true", **params: Any
 ) -> bool:
     """Set columns, and `updated`; False if there is no such row or the guard, a condition on it, does not hold."""
-    statement = _statement(table, tuple(changes), guard)
-    return tx.run(statement, row_id=id, now=now, **params, **changes) == 1
+    return tx.run(row_update(table, tuple(changes), guard), row_id=id, now=now, **params, **changes) == 1
 
 
 @lru_cache(maxsize=256)
-def _statement(table: str, columns: tuple[str, ...], guard: str) -> Statement[Any]:
+def row_update(table: str, columns: tuple[str, ...], guard: str) -> Statement[Any]:
+    """The statement that sets these columns, each to the parameter of its name, and `updated`, of the row :row_id."""
     assignments = "".join(f"{column} = :{column}, " for column in columns)
     return Statement(
         "update_row", None, f"update {table} set {assignments}updated = :now where id = :row_id and {guard}"

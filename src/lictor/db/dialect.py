@@ -120,8 +120,6 @@ SQLITE = Dialect(
             f"(substr({instant}, 1, 14) || printf('%02d', cast(substr({instant}, 15, 2) as integer) / 15 * 15)"
             " || ':00.000000Z')"
         ),
-        # The position of the row that this connection inserted last.
-        "last_position": _word("last_insert_rowid()"),
         "for_update": _word(""),
         "for_key_share": _word(""),
         "skip_locked": _word(""),
@@ -162,7 +160,6 @@ POSTGRES = Dialect(
         "add_seconds": lambda instant, seconds: f"({instant} + make_interval(secs => {seconds}))",
         # The quarter of an hour that an instant is in.
         "quarter": lambda instant: f"date_bin('15 minutes', {instant}, timestamptz '2000-01-01 00:00:00+00')",
-        "last_position": _word("lastval()"),
         "for_update": _word("for update"),
         # The row may change meanwhile, but it cannot go away before we commit a row that refers to it.
         "for_key_share": _word("for key share"),

@@ -70,6 +70,16 @@ class Tx(ABC):
         at the latest, and undo the whole body."""
         self._put(statement.compiled(self.dialect), params)
 
+    def guarded(self, update: Statement[Any], then: Statement[Any], **params: Any) -> None:
+        """Execute an update that must change a row, and then an insert; both take what they need of the parameters.
+
+        LostRace if no row was changed; like an error of `put` it may show as late as at the commit. Neither statement
+        may depend on what the other writes.
+        """
+        if not self.run(update, **params):
+            raise LostRace
+        self.put(then, **params)
+
     def many(self, statement: Statement[Any], rows: Iterable[Mapping[str, Any]]) -> None:
         """Execute a write once per row."""
         self._many(statement.compiled(self.dialect), rows)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from msgspec import Struct
 
 from lictor import tallies
-from lictor.db import Joined, LostRace, Tx, sql, update_row
+from lictor.db import Joined, LostRace, Tx, row_update, sql, update_row
 from lictor.flow_runs.announcing import Surroundings
 from lictor.flow_runs.tracking import FlowRunSnapshot
 from lictor.flow_runs.types import SELECT, FlowRunResponse
@@ -138,23 +138,26 @@ def insert_state(tx: Tx, run_id: str, state: State) -> None:
 
 
 def enter(tx: Tx, run_id: str, seen: str | None, state: State | None, changes: dict[str, Any], now: datetime) -> None:
-    """Write a decision to the run's row, provided that the run is still in the state that was seen.
+    """Write a decision to the run's row, and a new state to the run's history, provided that the run is still in the
+    state that was seen.
 
     Raises LostRace if another transaction got there first: the body is run again and decides anew.
     """
+    at = times.text(now)
     if state is not None:
         changes["state_id"] = state.id
         # Written down once here, or the driver would ask for each column.
         for name in _INSTANTS:
             if changes.get(name) is not None:
                 changes[name] = times.text(changes[name])
-    elif not changes:
-        return
-    guard = "state_id is not distinct from {uuid:seen}"
-    if not update_row(tx, "flow_run", run_id, changes, times.text(now), guard, seen=seen):
+        update = row_update("flow_run", tuple(changes), _UNCHANGED)
+        entered = state_params(state)
+        tx.guarded(update, INSERT_STATE, row_id=run_id, now=at, seen=seen, flow_run_id=run_id, **changes, **entered)
+    elif changes and not update_row(tx, "flow_run", run_id, changes, at, _UNCHANGED, seen=seen):
         raise LostRace
 
 
+_UNCHANGED = "state_id is not distinct from {uuid:seen}"
 _INSTANTS = ("state_timestamp", "expected_start_time", "next_scheduled_start_time", "start_time", "end_time")
 
 

@@ -96,7 +96,6 @@ def _write(tx: Tx, subject: Subject, decision: Decision, now: datetime) -> None:
     if state is not None:
         if state.type in TERMINAL or (subject.state is not None and subject.state.type in TERMINAL):
             tallies.touch(tx, subject.run.expected_start_time)
-        store.insert_state(tx, subject.run.id, state)
         observed_states.note(tx, state.type, state.name, state.timestamp)
 
 
