@@ -70,6 +70,9 @@ class DeploymentScheduleCreate(Struct, forbid_unknown_fields=True, kw_only=True)
     parameters: dict[str, Any] = {}
     slug: str | None = None
     replaces: str | None = None
+    # SDKs up to 3.0.11 send these two with every schedule. They never had an effect.
+    max_active_runs: Any = None
+    catchup: Any = None
 
     def __post_init__(self) -> None:
         check_most(self.max_scheduled_runs)
