@@ -61,6 +61,7 @@ class ArtifactCreate(Struct, forbid_unknown_fields=True):
     task_run_id: UUID | None = None
 
     def __post_init__(self) -> None:
+        str(self.data, "utf-8")  # what is not read is not known to be text: a ValueError, if it is none
         if self.key is not None and not _KEY.match(self.key):
             raise FieldError("key", "Artifact key must only contain lowercase letters, numbers, and dashes.")
 
@@ -71,6 +72,10 @@ class ArtifactUpdate(Struct, forbid_unknown_fields=True):
     data: Raw | UnsetType = UNSET
     description: str | UnsetType | None = UNSET
     metadata_: dict[str, str] | UnsetType | None = UNSET
+
+    def __post_init__(self) -> None:
+        if self.data is not UNSET:
+            str(self.data, "utf-8")
 
 
 class Key(Leaf):
