@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from bench import bodies
@@ -83,6 +84,47 @@ async def events(server: Server, units: int, clients: int) -> Work:
         work.readable.append(time.monotonic() - confirmed)
         work.units.append(confirmed - begun)
     return work
+
+
+class Late:
+    """Unit: a scheduled run that nobody takes becomes Late, among as many at once as there are units.
+
+    The runs are made before (`prepare`), which is not counted; what is counted begins a moment before they are late.
+    """
+
+    LATE_AFTER = 15.0
+
+    def __init__(self) -> None:
+        self._flow_id = ""
+        self._due = 0.0
+
+    async def prepare(self, server: Server, units: int, clients: int) -> None:
+        self._flow_id = await make_flow(server)
+        begun = time.time()
+        await self._make(server, 8, clients, begun + 600)
+        at = time.time() + 2 + 2 * units * (time.time() - begun) / 8
+        await self._make(server, units, clients, at)
+        self._due = at + self.LATE_AFTER
+        await asyncio.sleep(max(0.0, self._due - time.time() - 0.5))
+
+    async def __call__(self, server: Server, units: int, clients: int) -> Work:
+        link, work = server.connection(), Work()
+        state = {"name": {"any_": ["Late"]}, "type": {"any_": ["SCHEDULED"]}}
+        asked = {"flow_runs": {"state": state}, "flows": {"id": {"any_": [self._flow_id]}}}
+        while (await link.post("/api/flow_runs/count", asked)).json() < units:
+            await asyncio.sleep(0.5)
+        await link.close()
+        work.units.append(time.time() - self._due)
+        return work
+
+    async def _make(self, server: Server, runs: int, clients: int, at: float) -> None:
+        body = bodies.flow_run(self._flow_id)
+        body["state"]["state_details"]["scheduled_time"] = bodies.instant(datetime.fromtimestamp(at, UTC))
+
+        async def unit(link: Connection, work: Work) -> bool:
+            return await send(link, work, "/api/flow_runs/", body) is not None
+
+        await _drive(server, runs, clients, unit)
 
 
 async def _drive(server: Server, units: int, clients: int, unit: Unit) -> Work:

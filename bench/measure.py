@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from bench import processes
-from bench.loads import Load, Work
+from bench.loads import Late, Load, Work
 from bench.postgres import Postgres
 from bench.servers import Server
 
@@ -85,6 +85,8 @@ def compare(load: Load, opponents: Sequence[Opponent], rounds: int, clients: int
     """Interleave the rounds, A B A B, so that a busy minute of the machine falls on both."""
     results = [Result(opponent.server.name) for opponent in opponents]
     for opponent in opponents:
+        if isinstance(load, Late):
+            break  # a wave is met as it comes
         asyncio.run(load(opponent.server, max(1, opponent.units // 20), clients))  # warm caches, plans and code
     for _ in range(rounds):
         for opponent, result in zip(opponents, results, strict=True):
@@ -93,6 +95,8 @@ def compare(load: Load, opponents: Sequence[Opponent], rounds: int, clients: int
 
 
 def measure(load: Load, opponent: Opponent, clients: int) -> Round:
+    if isinstance(load, Late):
+        asyncio.run(load.prepare(opponent.server, opponent.units, clients))
     before, begun = opponent.cpu(), time.monotonic()
     work = asyncio.run(load(opponent.server, opponent.units, clients))
     seconds, after = time.monotonic() - begun, opponent.cpu()

@@ -19,9 +19,10 @@ from lictor.events.ingest import Intake
 from lictor.events.types import Event
 from lictor.flow_runs import heartbeats
 from lictor.flow_runs.heartbeats import Patience
-from lictor.flow_runs.loops import DeadRuns
+from lictor.flow_runs.loops import DeadRuns, Unfinished
 from lictor.kit import clock, ids
 from lictor.task_runs import recorder
+from lictor.task_runs.transitions import TaskOrchestration
 
 LISTENER = "00000000-0000-4000-8000-000000000001"
 
@@ -203,6 +204,16 @@ def test_the_subflows_of_a_dead_run_are_not_forgotten(world: World, client: Test
     world.later(100)
     assert world.round() == 1
     assert state(client, child)[0] == "Running"
+
+
+def test_a_subflow_that_beats_outlives_its_parent(world: World, client: TestClient, db: Database, run: str) -> None:
+    """It may be on another machine; without heartbeats it is taken to have been part of its parent's process."""
+    beating, silent = a_subflow(client, run, key="a"), a_subflow(client, run, key="b")
+    world.beats(beating)
+    http.set_state(client, run, "FAILED")
+    world.later(70)
+    assert once(Unfinished(db, RUNS, TaskOrchestration(), timedelta(seconds=60))) > 0
+    assert (state(client, beating)[0], state(client, silent)[0]) == ("Running", "Crashed")
 
 
 def test_with_its_worker_gone_a_run_is_dead_sooner(world: World, client: TestClient, db: Database, run: str) -> None:

@@ -63,7 +63,9 @@ LOST = sql(
     Child,
     f"""
     {_OF_LIVE} where c.deployment_id is null and c.state_timestamp < {{ts:silent_since}}
-    and p.state_type in ('COMPLETED', 'FAILED', 'CRASHED') and p.state_timestamp < {{ts:silent_since}} limit :limit
+    and p.state_type in ('COMPLETED', 'FAILED', 'CRASHED') and p.state_timestamp < {{ts:silent_since}}
+    and not exists (select 1 from flow_run_heartbeat h where h.flow_run_id = c.id and h.heard is not null)
+    limit :limit
     """,
 )
 
@@ -79,5 +81,8 @@ def of_cancelled(tx: Tx, limit: int) -> list[Child]:
 
 
 def lost(tx: Tx, silent_since: datetime, limit: int) -> list[Child]:
-    """Subflows in the process of a parent that has ended, and that have told nothing since then."""
+    """Subflows in the process of a parent that has ended, and that have told nothing since then.
+
+    Those that send heartbeats are left to these: they may run in a process of their own, as on a cluster.
+    """
     return tx.all(LOST, silent_since=silent_since, limit=limit)

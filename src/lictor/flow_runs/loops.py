@@ -133,6 +133,7 @@ class CancellationCleanup(Service):
     """Ends runs that stay Cancelling for too long, and what is left of runs that were cancelled."""
 
     name = "cancellation_cleanup"
+    batch = ROUND
 
     def __init__(
         self,
