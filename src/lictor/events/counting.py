@@ -157,12 +157,31 @@ class _Counted(Struct):
         return EventCount(self.value, self.label, self.count, self.oldest, self.latest)
 
 
+# Step by step from each name to the next, in an index: there are few names and many events.
+_NAMES = """
+    with recursive names (event) as (
+        select min(event) from events
+        union all
+        select (select min(e.event) from events e where e.event > names.event) from names where names.event is not null
+    )
+    select n.event, n.event, n.many, n.oldest, n.latest from (
+        select names.event,
+            (select count(*) from events e where e.event = names.event and {where}) as many,
+            (select min(e.occurred) from events e where e.event = names.event and {where}) as oldest,
+            (select max(e.occurred) from events e where e.event = names.event and {where}) as latest
+        from names where names.event is not null
+    ) n where n.many > 0 order by n.many desc, n.event
+"""
+_NAMES_OF_FEW = """
+    select e.event, e.event, count(*) as many, min(e.occurred), max(e.occurred) from events e where {where}
+    group by e.event order by many desc, e.event
+"""
+
+
 def _by_name(tx: Tx, wanted: EventFilter) -> list[EventCount]:
-    text = """
-        select e.event, e.event, count(*) as many, min(e.occurred), max(e.occurred) from events e where {where}
-        group by e.event order by many desc, e.event
-    """
-    return [row.as_count() for row in tx.composed(_Counted, text, listing.narrowed(tx, wanted).where)]
+    found = listing.narrowed(tx, wanted)
+    text = _NAMES_OF_FEW if found.few else _NAMES
+    return [row.as_count() for row in tx.composed(_Counted, text, found.where)]
 
 
 def _by_resource(tx: Tx, wanted: EventFilter) -> list[EventCount]:

@@ -153,12 +153,11 @@ TEXT = (
 )
 
 
-def where(wanted: EventFilter, *, occurred: bool = True) -> Where:
-    """The filter as conditions on `events e`, but for `distinct`; those on when it `occurred` can be left out.
+def add(found: Where, wanted: EventFilter, *, occurred: bool = True) -> None:
+    """Add the filter as conditions on `events e`, but for `distinct`; those on when it `occurred` can be left out.
 
     Raises Unprocessable for more prefixes and patterns than a statement can hold.
     """
-    found = Where()
     if occurred:
         found.add("e.occurred >= {ts:since}", since=wanted.occurred.since)
         found.add("e.occurred <= {ts:until}", until=wanted.occurred.until)
@@ -176,11 +175,13 @@ def where(wanted: EventFilter, *, occurred: bool = True) -> Where:
         _add(found, condition)
     if len(found.params) > MOST_CONDITIONS:
         raise Unprocessable(f"The filter has more than {MOST_CONDITIONS} conditions.")
-    return found
 
 
-def candidates(wanted: EventFilter) -> list[Where]:
-    """Conditions on `event_resources r`: an event that the filter lets through has a row that meets each of them."""
+def candidates(wanted: EventFilter) -> list[tuple[Where, bool]]:
+    """Conditions on `event_resources r`: an event that the filter lets through has a row that meets each of them.
+
+    With each, whether it names whole ids, so that the row of an event is found at once.
+    """
     ids: list[list[str] | None] = []
     prefixes: list[list[str] | None] = []
     for one in ([wanted.resource] if wanted.resource else []) + wanted.every_any_resource:
@@ -189,8 +190,8 @@ def candidates(wanted: EventFilter) -> list[Where]:
     for related in wanted.every_related:
         in_roles = [id for id, _ in related.resources_in_roles or ()]
         ids.append(related.id or in_roles or _exact_ids(related.labels))
-    found = [_alone(equals_any(on("r.resource_id"), known, "text")) for known in ids if known]
-    return found + [_alone(_starts_with("r.resource_id", known)) for known in prefixes if known]
+    found = [(_alone(equals_any(on("r.resource_id"), known, "text")), True) for known in ids if known]
+    return found + [(_alone(_starts_with("r.resource_id", known)), False) for known in prefixes if known]
 
 
 def _exact_ids(labels: Specification | None) -> list[str] | None:
@@ -221,6 +222,9 @@ def _add_primary(found: Where, wanted: EventResourceFilter) -> None:
 
 def _add_related(found: Where, wanted: EventRelatedFilter) -> None:
     conditions = _of_resource(RELATED, wanted.id, None)
+    if wanted.id and not (wanted.role or wanted.resources_in_roles or wanted.labels):
+        _add_related_ids(found, wanted.id, conditions)
+        return
     if wanted.role:
         conditions.append(equals_any(on(RELATED.role), wanted.role, "text"))
     if wanted.resources_in_roles:
@@ -229,6 +233,16 @@ def _add_related(found: Where, wanted: EventRelatedFilter) -> None:
         conditions += _of_labels(RELATED, wanted.labels)
     if conditions or wanted.labels:
         found.add_exists(f"select 1 from {EACH_RELATED} where true", _all(conditions))
+
+
+def _add_related_ids(found: Where, ids: list[str], conditions: list[Condition]) -> None:
+    """One of these is among the event's resources and is not what it is about, or stands there once more."""
+    concerned, apart, again = Where(), Where(), Where()
+    _add(concerned, equals_any(on("r.resource_id"), ids, "text"))
+    found.add_exists("select 1 from event_resources r where r.position = e.position", concerned)
+    _add(apart, Condition("e.resource_id {not_in:ids}", {"ids": ids}))
+    again.add_exists(f"select 1 from {EACH_RELATED} where true", _all(conditions))
+    found.add_any([apart, again])
 
 
 def _add_any_resource(found: Where, wanted: EventAnyResourceFilter) -> None:

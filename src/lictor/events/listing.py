@@ -19,6 +19,8 @@ from lictor.events.types import ReceivedEvent
 MOST_ON_A_PAGE = 50
 # Events of a resource up to which they are looked at one by one; of more, the log is read in order instead.
 FEW = 3_000
+# To count them there is no order to make use of: up to so many they are looked at one by one.
+FEW_TO_COUNT = 50_000
 
 DIRECTIONS = {Order.ASC: "", Order.DESC: " desc"}
 
@@ -48,9 +50,9 @@ class Narrowed(NamedTuple):
 
 
 def first_page(tx: Tx, wanted: EventFilter, size: int) -> Slice:
-    where = narrowed(tx, wanted).where
-    total = count(tx, wanted, where)
-    return _slice(tx, Continuation(wanted, total, size, 0), where)
+    where = narrowed(tx, wanted)
+    total = count(tx, wanted, where.where if where.few else narrowed(tx, wanted, few=FEW_TO_COUNT).where)
+    return _slice(tx, Continuation(wanted, total, size, 0), where.where)
 
 
 def next_page(tx: Tx, at: Continuation) -> Slice:
@@ -73,13 +75,17 @@ def narrowed(tx: Tx, wanted: EventFilter, *, occurred: bool = True, few: int = F
     Planners cannot know how many events a resource has: that is anything from one to all of them, and reading the log
     in order until a page is full is as bad for the one as gathering and sorting is for the other.
     """
-    where = filters.where(wanted, occurred=occurred)
+    where = Where()
     positions: set[int] | None = None
-    for candidate in filters.candidates(wanted):
+    for candidate, exact in filters.candidates(wanted):
         text = f"select r.position from event_resources r where {candidate.text()} limit :limit"
         found: list[int] = tx.all(composed(int, text), **candidate.params, limit=few + 1)
         if len(found) <= few:
             positions = set(found) if positions is None else positions.intersection(found)
+        elif exact:
+            # It stands first: an index answers it, and what the filter says of JSON is looked at for the rest.
+            where.add_exists("select 1 from event_resources r where r.position = e.position", candidate)
+    filters.add(where, wanted, occurred=occurred)
     if positions is not None:
         where.add("e.position {in:positions:bigint}", positions=sorted(positions))
     return Narrowed(where, positions is not None)

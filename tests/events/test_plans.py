@@ -1,0 +1,78 @@
+"""What is asked of events all day uses an index on a large log, on both databases."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from tests.architecture.test_plans import SERIES, START, explained, id_sql
+
+from lictor.db import Database, Tx
+from lictor.db.statement import composed
+from lictor.events import counting, listing, loops, reading, streaming
+from lictor.events.counting import Countable, CountQuery
+from lictor.events.filters import EventFilter
+
+EVENTS = 30_000
+FILL = f"""
+    insert into events (id, occurred, received, event, resource_id, resource, related, payload)
+    {SERIES} select {id_sql("i")}, moment, moment, 'event ' || cast(i % 7 as text), 'run ' || cast(i / 5 as text),
+        cast(:labels as {{raw_json_type}}), cast('[]' as {{raw_json_type}}), cast(:labels as {{raw_json_type}})
+    from numbers
+"""
+RESOURCES = "insert into event_resources (resource_id, position) select resource_id, position from events"
+DAY = {"occurred": {"since": "2026-01-10T00:00:00Z", "until": "2026-01-11T00:00:00Z"}}
+EXCLUDING = {"event": {"exclude_name": ["event 3"]}}
+
+
+def fill(tx: Tx) -> None:
+    tx.run(composed(None, FILL), start=START, count=EVENTS, labels='{"prefect.resource.id": "run"}')
+    tx.run(composed(None, RESOURCES))
+
+
+def ask(**wanted: Any) -> Callable[[Tx], object]:
+    filter = msgspec.convert(DAY | wanted, EventFilter)
+    return lambda tx: listing.first_page(tx, filter, 50)
+
+
+def count(countable: Countable, **wanted: Any) -> Callable[[Tx], object]:
+    query = msgspec.convert({"filter": DAY | wanted, "time_unit": "hour"}, CountQuery)
+    return lambda tx: counting.count(tx, countable, query)
+
+
+BY_TIME, BY_NAME = "ix_events__occurred", "ix_events__event_occurred"
+BY_RESOURCE = r"event_resources_pkey|USING PRIMARY KEY"
+CASES: dict[str, tuple[Callable[[Tx], object], str]] = {
+    "newest": (ask(), BY_TIME),
+    "without some names": (ask(**EXCLUDING), BY_TIME),
+    "of a resource": (ask(any_resource={"id": ["run 77"]}), BY_RESOURCE),
+    "of a related resource": (ask(related={"id": ["run 77"]}), BY_RESOURCE),
+    "by hour": (count(Countable.time), BY_TIME),
+    "by hour without some names": (count(Countable.time, **EXCLUDING), BY_TIME),
+    "by name": (count(Countable.event), BY_NAME),
+    "ahead": (lambda tx: reading.after(tx, 29_000, [5], 10), r"events_pkey|USING INTEGER PRIMARY KEY"),
+    "for subscribers": (lambda tx: streaming.after(tx, 29_000, [5]), r"events_pkey|USING INTEGER PRIMARY KEY"),
+    "old": (lambda tx: loops.old(tx, None, START, 200), BY_TIME),
+    "old of a type": (lambda tx: loops.old(tx, "event 3", START, 200), f"{BY_NAME}|{BY_TIME}"),
+}
+
+
+def test_what_is_asked_all_day_uses_an_index(db: Database) -> None:
+    db.write_now(fill)
+    if db.dialect.name == "postgres":
+        db.write_now(lambda tx: [tx.run(composed(None, f"analyze {table}")) for table in ("events", "event_resources")])
+
+    def look(tx: Tx) -> list[str]:
+        complaints = []
+        for name, (read, index) in CASES.items():
+            plan = explained(tx, read)
+            if not re.search(index, plan) or re.search(r"SCAN e$|Seq Scan on events e$", plan, re.MULTILINE):
+                complaints.append(f"{name}: not by {index}\n{plan}")
+        return complaints
+
+    found = db.read_now(look)
+    if found:
+        pytest.fail("\n\n".join(found))
