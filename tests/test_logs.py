@@ -66,6 +66,25 @@ def test_a_log_comes_back(db: Database) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("2024-01-22T15:30:45Z", "2024-01-22T15:30:45Z"),
+        ("2024-01-22T15:30:45.5Z", "2024-01-22T15:30:45.500000Z"),
+        ("2024-01-22T15:30:45.123456Z", "2024-01-22T15:30:45.123456Z"),
+        ("2024-01-22T15:30:45.123456+05:30", "2024-01-22T10:00:45.123456Z"),
+        ("2024-01-22T15:30:45.12345+05:00", "2024-01-22T10:30:45.123450Z"),
+        ("2024-01-22 15:30:45", "2024-01-22T15:30:45Z"),
+    ],
+)
+def test_instants_are_kept_in_one_form(db: Database, sent: str, kept: str) -> None:
+    write(db, a_log(timestamp=sent))
+    [log] = api(db).post("/logs/filter", json={}).json
+    assert log["timestamp"] == kept
+    # What is stored compares as instants do.
+    assert found(db, logs={"timestamp": {"after_": kept, "before_": kept}}) == ["hello"]
+
+
 def test_nul_characters_are_left_out(db: Database) -> None:
     write(db, a_log("a\0b\0", name="n\0"))
     [log] = api(db).post("/logs/filter", json={}).json

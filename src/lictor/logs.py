@@ -9,7 +9,6 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -145,7 +144,7 @@ EXHUME = sql("logs.exhume", None, "delete from run_tombstone where run_id = :run
 def insert(tx: Tx, logs: list[LogCreate]) -> None:
     """Store logs. NUL characters, which PostgreSQL cannot hold, are left out on both databases."""
     now = times.text(clock.now())
-    tx.many(INSERT, [_row(log, now) for log in logs])
+    tx.many(INSERT, _rows(logs, now))
     tx.tell(TOPIC)
 
 
@@ -168,25 +167,20 @@ def sweep(tx: Tx, batch: int) -> int:
     return gone
 
 
-def _row(log: LogCreate, now: str) -> dict[str, Any]:
-    # As text already: a value that SQLite does not know costs it as much as writing it does.
-    return {
-        "created": now,
-        "name": _without_nul(log.name),
-        "level": log.level,
-        "message": _without_nul(log.message),
-        "timestamp": times.text(log.timestamp),
-        "flow_run_id": None if log.flow_run_id is None else _text(log.flow_run_id),
-        "task_run_id": None if log.task_run_id is None else _text(log.task_run_id),
-    }
+def _rows(logs: list[LogCreate], now: str) -> list[dict[str, Any]]:
+    """The parameters of the inserts, as text already; msgspec writes ids and instants in a tenth of Python's time."""
+    rows: list[dict[str, Any]] = msgspec.to_builtins(logs)
+    for row, log in zip(rows, logs, strict=True):
+        row["created"] = now
+        # It leaves out a fraction that is zero, and keeps offsets.
+        if len(row["timestamp"]) != _WIDTH or row["timestamp"][-1] != "Z":
+            row["timestamp"] = times.text(log.timestamp)
+        if "\0" in log.message or "\0" in log.name:
+            row |= {"message": log.message.replace("\0", ""), "name": log.name.replace("\0", "")}
+    return rows
 
 
-# The logs of a batch are of few runs.
-_text = lru_cache(maxsize=256)(str)
-
-
-def _without_nul(text: str) -> str:
-    return text.replace("\0", "") if "\0" in text else text
+_WIDTH = len("2024-01-22T15:30:45.123456Z")
 
 
 router = Router("/logs", tag="Logs")
