@@ -96,7 +96,7 @@ class Chromium:
     def tab(self) -> Iterator[Tab]:
         """A new tab, closed at the end; tabs share cookies and storage."""
         made = httpx.put(f"{self._url}/json/new?about:blank", timeout=30).json()
-        with connect(made["webSocketDebuggerUrl"], max_size=None, compression=None) as socket:
+        with connect(made["webSocketDebuggerUrl"], max_size=None, compression=None, ping_interval=None) as socket:
             tab = Tab(socket)
             for domain in ("Page", "Network", "Runtime", "Log"):
                 tab.send(f"{domain}.enable")
@@ -188,8 +188,9 @@ class Tab:
         self.send("Input.insertText", text=text)
 
     def press(self, key: str) -> None:
+        text = {"text": "\r"} if key == "Enter" else {}
         for kind in ("keyDown", "keyUp"):
-            self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=KEYS[key])
+            self.send("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=KEYS[key], **text)
 
     def _place(self, what: str, number: int) -> dict[str, float] | None:
         found: dict[str, float] | None = self.run(f"({FIND})({json.dumps(what)}, {number})")
