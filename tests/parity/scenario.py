@@ -64,6 +64,7 @@ GROUPS: tuple[str, ...] = (
     "saved_searches",
     "observed_states",
     "ui",
+    "dashboard",
     "work_pools",
     "work_queues",
     "automations",
