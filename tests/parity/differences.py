@@ -76,6 +76,37 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference("work_pools/polls", "22 *", "bytes that are not UTF-8 in a key that nobody reads", status=200),
     Difference("work_queues/runs", "18 *", "`work_pool_id` and `work_pool_name`", status=200),
     Difference("automations/endless_loops", "07 *", "the address of pydantic's pages", status=422),
+    Difference(
+        "deployments/names", "0[6-9] POST *", "`request_body` and `input` in a 422 of `POST /deployments/`", status=422
+    ),
+    Difference(
+        "deployments/bodies", "06 POST *", "`request_body` and `input` in a 422 of `POST /deployments/`", status=422
+    ),
+    Difference(
+        "deployments/concurrency_limits",
+        "23 POST *",
+        "`request_body` and `input` in a 422 of `POST /deployments/`",
+        status=422,
+    ),
+    Difference(
+        "deployment_runs/what_a_change_leaves",
+        "15 POST *",
+        "a date that a run made by a replaced schedule has",
+        status=200,
+    ),
+    Difference(
+        "deployment_schedules/bad_kinds", "1[05] POST *", "the 422 for a schedule with an unknown zone", status=422
+    ),
+    Difference(
+        "matrix_flow_runs_with_deployment/Paused",
+        "Paused -> Pending* (full*, client 3.9.1)",
+        "without ever having had a slot of its deployment's limit",
+    ),
+    Difference(
+        "matrix_flow_runs_with_deployment/Failed",
+        "Failed -> Pending* (full*, client 3.9.1)",
+        "without ever having had a slot of its deployment's limit",
+    ),
     Difference("variables/values", "12 *", "a variable's value that is a whole number written with a fraction"),
 )
 

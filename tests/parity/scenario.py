@@ -69,6 +69,9 @@ GROUPS: tuple[str, ...] = (
     "work_queues",
     "automations",
     "deployments_needed",
+    "deployments",
+    "deployment_runs",
+    "deployment_schedules",
 )
 MISSING: Any = object()
 LOST = 599  # stands for a connection that broke instead of an answer

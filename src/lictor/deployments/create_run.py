@@ -141,7 +141,7 @@ async def create_flow_runs(
                 create_flow_run, orchestration, deployment_id, one, caller=caller, created_by=created_by
             )
         except LictorError as error:
-            results.append(FlowRunCreated(None, "FAILED", _said(error.message)))
+            results.append(FlowRunCreated(None, "FAILED", _said(deployment_id, error.message)))
         else:
             results.append(FlowRunCreated(run.id, "CREATED", None))
     return FlowRunsCreated(results)
@@ -154,11 +154,11 @@ _SAID = {
 }
 
 
-def _said(message: str) -> str:
+def _said(deployment_id: str, message: str) -> str:
     for single, many in (
         ("Error creating flow run: Validation", "Parameter validation failed: Validation"),
         ("Error hydrating flow run parameters: ", ""),
     ):
         if message.startswith(single):
             return many + message.removeprefix(single)
-    return _SAID.get(message, message)
+    return _SAID.get(message, message.partition(" Please remove work_pool_name")[0].replace(f" {deployment_id}", ""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -111,9 +111,16 @@ async def schedule_deployment(id: str, body: ScheduleRuns, db: Database, setting
         ahead.min_scheduled_time if body.min_time is None else timedelta(seconds=body.min_time),
         ahead.max_scheduled_time,
     )
-    start = body.start_time or clock.now()
-    end = body.end_time or times.later(start, horizon.max_time.total_seconds())
-    await db.write(schedule_runs, id, horizon, times.utc(start), times.utc(end))
+    start = _aware(body.start_time) or clock.now()
+    end = _aware(body.end_time) or times.later(start, horizon.max_time.total_seconds())
+    await db.write(schedule_runs, id, horizon, start, end)
+
+
+def _aware(instant: datetime | None) -> datetime | None:
+    """In UTC, which is what is meant where nothing is said."""
+    if instant is None:
+        return None
+    return times.utc(instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC))
 
 
 @router.post("/{id:uuid}/resume_deployment")

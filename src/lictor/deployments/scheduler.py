@@ -191,7 +191,7 @@ def carry_out(tx: Tx, plans: list[Plan]) -> int:
         if (source := sources.get(one.of.id)) and source.revision == one.of.revision
         and source.deployment_id in deployments
     ]  # fmt: skip
-    made = planned.insert_all(tx, [(template(deployment, source), one.new) for one, source, deployment in valid])
+    made = planned.insert_all(tx, [(template(of, source), one.new) for one, source, of in valid if one.new])
     tx.many(PLANNED, [_planned(one) for one, _, _ in valid])
     return len(made)
 

@@ -13,7 +13,6 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from lictor.concurrency.types import GlobalConcurrencyLimitResponse
 from lictor.deployments.schedule_types import Schedule
 from lictor.filters import DeploymentFilter, FlowFilter, FlowRunFilter, TaskRunFilter, WorkPoolFilter, WorkQueueFilter
-from lictor.flow_runs.facts import CollisionStrategy
 from lictor.flow_runs.types import FlowRunPolicy, Labels
 from lictor.kit.lazy import lazy
 from lictor.states.types import StateCreate
@@ -37,8 +36,15 @@ class DeploymentStatus(StrEnum):
     NOT_READY = "NOT_READY"
 
 
+class Collision(StrEnum):
+    """What becomes of a run that finds no slot."""
+
+    ENQUEUE = "ENQUEUE"
+    CANCEL_NEW = "CANCEL_NEW"
+
+
 class ConcurrencyOptions(Struct):
-    collision_strategy: CollisionStrategy
+    collision_strategy: Collision
     grace_period_seconds: Annotated[int, Meta(ge=60, le=86400)] | None = None
 
 
@@ -322,8 +328,8 @@ class ScheduleRuns(Embedded):
     """Runs for the dates from `start_time` to `end_time`: at least `min_runs` and until `min_time` seconds after the
     start, at most `max_runs` of each schedule."""
 
-    start_time: Instant | None = None
-    end_time: Instant | None = None
+    start_time: datetime | None = None
+    end_time: datetime | None = None
     min_time: float | None = None
     min_runs: int | None = None
     max_runs: int | None = None

@@ -75,9 +75,12 @@ INSERT_STATE = sql(
 )
 INSERTED = sql("flow_runs.inserted", str, "select id from flow_run where id {in:ids:uuid}")
 
+# The state's other index would do as well, were this a list of deployments; but it has all scheduled runs there are.
 _PLANNED = """
-    r.deployment_id {in:deployment_ids:uuid} and r.state_type = 'SCHEDULED' and r.run_count = 0"""
+    r.deployment_id = {uuid:deployment_id} and r.state_type = 'SCHEDULED' and r.run_count = 0"""
 _MADE = "r.auto_scheduled and r.state_name <> 'AwaitingConcurrencySlot'"
+# Written so that no index on it is taken: a deployment has fewer scheduled runs than there are runs to come.
+_COMING = "coalesce(r.next_scheduled_start_time, r.expected_start_time) > :now"
 _LOGGED = "exists (select 1 from log l where l.flow_run_id = r.id)"
 
 
@@ -97,7 +100,7 @@ def _delete(name: str, condition: str) -> Any:
     return sql(f"flow_runs.delete_{name}", str, f"delete from flow_run as r where {condition} returning id")
 
 
-_FUTURE = f"{_PLANNED} and {_MADE} and r.next_scheduled_start_time > :now"
+_FUTURE = f"{_PLANNED} and {_MADE} and {_COMING}"
 BURY_FUTURE, DELETE_FUTURE = _bury("future", _FUTURE), _delete("future", _FUTURE)
 BURY_MADE, DELETE_MADE = _bury("made", f"{_PLANNED} and {_MADE}"), _delete("made", f"{_PLANNED} and {_MADE}")
 BURY_PLANNED, DELETE_PLANNED = _bury("planned", _PLANNED), _delete("planned", _PLANNED)
@@ -164,9 +167,12 @@ def delete_planned(tx: Tx, deployment_ids: list[str], now: datetime) -> int:
 
 
 def _clear(tx: Tx, bury: Any, delete: Any, deployment_ids: list[str], now: datetime) -> int:
-    tx.run(bury, deployment_ids=deployment_ids, now=now)
     with_now = {"now": now} if delete is DELETE_FUTURE else {}
-    return len(tx.all(delete, deployment_ids=deployment_ids, **with_now))
+    deleted = 0
+    for deployment_id in deployment_ids:
+        tx.run(bury, deployment_id=deployment_id, now=now)
+        deleted += len(tx.all(delete, deployment_id=deployment_id, **with_now))
+    return deleted
 
 
 def move(tx: Tx, deployment_id: str, old_queue_id: str | None, queue_id: str | None, queue_name: str | None) -> int:
