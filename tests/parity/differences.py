@@ -73,6 +73,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     Difference("concurrency_v1/reset_frees", "04 *", "resetting a tag's limit", status=200, body={"active_slots": 0}),
     Difference("concurrency_v2/take_badly", "52 *", "the order in which a 422 lists", status=422),
     Difference("concurrency_v2/renew_badly", "20 *", "bytes that are not UTF-8 in a key that nobody reads", status=410),
+    Difference("task_workers/bad_filters", "13 *", "bytes that are not UTF-8 in a key that nobody reads", status=200),
     Difference("work_pools/polls", "22 *", "bytes that are not UTF-8 in a key that nobody reads", status=200),
     Difference("work_queues/runs", "18 *", "`work_pool_id` and `work_pool_name`", status=200),
     Difference("automations/endless_loops", "07 *", "the address of pydantic's pages", status=422),

@@ -52,6 +52,8 @@ GROUPS: tuple[str, ...] = (
     "task_runs_bad",
     "task_runs_filter",
     "task_run_events",
+    "task_workers",
+    "run_services",
     "events",
     "events_emitted",
     "logs",

@@ -26,7 +26,8 @@ class Child(Struct):
 
     def cancelled(self) -> State:
         """What it enters when its parent is being cancelled: infrastructure of its own must be stopped first."""
-        return constructors.cancelling() if self.deployment_id else constructors.cancelled()
+        entered = constructors.cancelling if self.deployment_id else constructors.cancelled
+        return entered(message="The parent flow run was cancelled.")
 
     def lost(self) -> State:
         """What it enters when its parent, and so its process, has ended without it."""
