@@ -9,6 +9,7 @@ from typing import Any
 
 from lictor import (
     admin,
+    collections,
     csrf,
     flow_run_states,
     flows,
@@ -115,6 +116,7 @@ ROUTERS: tuple[Router, ...] = (
     block_schema_routes.router,
     block_schema_routes.capabilities_router,
     block_document_routes.router,
+    collections.router,
     work_pool_routes.router,
     channel.router,
     work_queue_routes.router,

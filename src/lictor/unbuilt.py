@@ -34,5 +34,4 @@ def parameter(word: str) -> Declared:
 
 
 OPERATIONS = """
-GET /collections/views/{view} read_view_content 200 -
 """

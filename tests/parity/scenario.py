@@ -67,6 +67,7 @@ GROUPS: tuple[str, ...] = (
     "observed_states",
     "ui",
     "dashboard",
+    "collections",
     "work_pools",
     "work_queues",
     "automations",
