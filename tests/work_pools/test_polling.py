@@ -104,6 +104,15 @@ def test_a_run_that_was_put_off_goes_on_when_a_slot_is_free_and_does_not_wait_an
     assert world.propose(second, "RUNNING")["status"] == "ACCEPT"
 
 
+def test_a_limited_run_that_is_wanted_before_it_was_planned_is_handed_out(world: World) -> None:
+    limited = world.deployment(2)
+    world.run("planned", due=-5, deployment_id=limited)
+    world.run("early", due=-3, deployment_id=limited, expected_start_time=world.ago(-3600))
+    world.run("later", due=3600, deployment_id=limited)
+
+    assert world.poll() == ["planned", "early"]
+
+
 def test_deployments_that_share_a_limit_share_its_slots(world: World) -> None:
     limit_id = world.limit(3)
     one, other = world.deployment(limit_id=limit_id), world.deployment(limit_id=limit_id)

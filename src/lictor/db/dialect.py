@@ -120,6 +120,8 @@ SQLITE = Dialect(
             f"(substr({instant}, 1, 14) || printf('%02d', cast(substr({instant}, 15, 2) as integer) / 15 * 15)"
             " || ':00.000000Z')"
         ),
+        # Without statistics SQLite cannot tell a few rows from all of them; behind a table's alias.
+        "by_index": lambda name: f"indexed by {name}",
         "for_update": _word(""),
         "for_key_share": _word(""),
         "skip_locked": _word(""),
@@ -160,6 +162,7 @@ POSTGRES = Dialect(
         "add_seconds": lambda instant, seconds: f"({instant} + make_interval(secs => {seconds}))",
         # The quarter of an hour that an instant is in.
         "quarter": lambda instant: f"date_bin('15 minutes', {instant}, timestamptz '2000-01-01 00:00:00+00')",
+        "by_index": lambda _name: "",
         "for_update": _word("for update"),
         # The row may change meanwhile, but it cannot go away before we commit a row that refers to it.
         "for_key_share": _word("for key share"),

@@ -12,6 +12,8 @@ turned down. So a poll only reads, and its answer is a matter of order:
 A run that was sent back to wait (AwaitingConcurrencySlot) is put off by some seconds. It is handed out before that time
 as soon as a slot is free and its turn has come: nobody has to tell it.
 
+A run's plan never moves, and seldom does a run come before it (somebody wants it now).
+
 What is due is found by one index in order, a little more than is wanted. Only when runs that wait for slots leave too
 little of that for others are they passed over by another index, which has the runs of each deployment together.
 """
@@ -86,11 +88,12 @@ class Answer(Struct):
 
 
 class Due(Struct):
-    """A run that may be handed out, and when its turn is."""
+    """A run that may be handed out, when its turn is, and for when it was planned at first."""
 
     id: str
     deployment_id: str | None
     turn: datetime
+    planned: datetime
 
 
 class Limited(Struct):
@@ -167,7 +170,9 @@ POLLED_QUEUES = sql(
 )
 RUNS = sql("polling.runs", FlowRunResponse, f"{SELECT} where r.id {{in:ids:uuid}}")
 
-_HAS_SCHEDULED = "select 1 from flow_run r where r.deployment_id = d.id and r.state_type = 'SCHEDULED'"
+_HAS_SCHEDULED = """
+    select 1 from flow_run r {by_index:ix_flow_run__waiting}
+    where r.deployment_id = d.id and r.state_type = 'SCHEDULED'"""
 _LIMITED = """
     select d.id, d.concurrency_limit_id from concurrency_limit_v2 c join deployment d on d.concurrency_limit_id = c.id
     where c.active and coalesce(d.concurrency_options ->> 'collision_strategy', 'ENQUEUE') = 'ENQUEUE' and """
@@ -175,13 +180,18 @@ _AT_HAND = """
     r.state_type = 'SCHEDULED' and coalesce(r.empirical_policy ->> 'retry_type', '') <> 'in_process'
     and r.next_scheduled_start_time >= {ts:after}"""
 _IS_DUE = f"{_AT_HAND} and r.next_scheduled_start_time <= {{ts:before}}"
-_MAY_GO_ON = (
-    f"{_AT_HAND} and (r.next_scheduled_start_time <= {{ts:before}} or r.state_name = 'AwaitingConcurrencySlot')"
-)
+_MAY_GO_ON = f"""
+    {_AT_HAND} and r.expected_start_time <= {{ts:before}}
+    and (r.next_scheduled_start_time <= {{ts:before}} or r.state_name = 'AwaitingConcurrencySlot')"""
 _BY_TIME = "order by r.next_scheduled_start_time, r.id limit :limit"
 _BY_PLAN = "order by r.expected_start_time, r.id limit :limit"
-_DUE = "select r.id, r.deployment_id, r.next_scheduled_start_time as turn from flow_run r"
-_WAITING = "select r.id, r.deployment_id, r.expected_start_time from flow_run r where r.deployment_id = :deployment_id"
+_DUE = "select r.id, r.deployment_id, r.next_scheduled_start_time as turn, r.expected_start_time from flow_run r"
+_DUE_IN_QUEUE = f"{_DUE} {{by_index:ix_flow_run__work_queue_id}}"
+_DUE_OF = f"{_DUE} {{by_index:ix_flow_run__waiting}}"
+_WAITING = """
+    select r.id, r.deployment_id, r.expected_start_time, r.expected_start_time
+    from flow_run r {by_index:ix_flow_run__waiting} where r.deployment_id = :deployment_id"""
+_NEXT = "select r.deployment_id from flow_run r {by_index:ix_flow_run__waiting} where r.state_type = 'SCHEDULED'"
 
 LIMITED_IN_QUEUE = sql(
     "polling.limited_in_queue",
@@ -189,7 +199,7 @@ LIMITED_IN_QUEUE = sql(
     f"{_LIMITED} exists ({_HAS_SCHEDULED} and r.work_queue_id = {{uuid:queue_id}})",
 )
 DUE_IN_QUEUE = sql(
-    "polling.due_in_queue", Due, f"{_DUE} where r.work_queue_id = {{uuid:queue_id}} and {_IS_DUE} {_BY_TIME}"
+    "polling.due_in_queue", Due, f"{_DUE_IN_QUEUE} where r.work_queue_id = {{uuid:queue_id}} and {_IS_DUE} {_BY_TIME}"
 )
 # The deployments that have scheduled runs are found by leaps in the index, from one to the next.
 UNLIMITED_IN_QUEUE = sql(
@@ -198,20 +208,20 @@ UNLIMITED_IN_QUEUE = sql(
     f"""
     with recursive own (id) as (
         select * from (
-            select r.deployment_id from flow_run r where r.state_type = 'SCHEDULED' and r.deployment_id is not null
-            order by r.deployment_id limit 1
+            {_NEXT} and r.deployment_id is not null order by r.deployment_id limit 1
         ) first
         union all
         select (
-            select r.deployment_id from flow_run r where r.state_type = 'SCHEDULED' and r.deployment_id > own.id
-            order by r.deployment_id limit 1
+            {_NEXT} and r.deployment_id > own.id order by r.deployment_id limit 1
         ) from own where own.id is not null
     )
     select * from (
-        {_DUE} join own on r.deployment_id = own.id
-        where r.work_queue_id = {{uuid:queue_id}} and own.id {{not_in:limited:uuid}} and {_IS_DUE}
+        select r.id, r.deployment_id, r.next_scheduled_start_time as turn, r.expected_start_time
+        from own cross join flow_run r {{by_index:ix_flow_run__waiting}}
+        where r.deployment_id = own.id and r.work_queue_id = {{uuid:queue_id}}
+        and own.id {{not_in:limited:uuid}} and {_IS_DUE}
         union all
-        {_DUE} where r.work_queue_id = {{uuid:queue_id}} and r.deployment_id is null and {_IS_DUE}
+        {_DUE_OF} where r.work_queue_id = {{uuid:queue_id}} and r.deployment_id is null and {_IS_DUE}
     ) found order by turn, id limit :limit
     """,
 )
@@ -229,13 +239,13 @@ LIMITED_OF = sql(
 DUE_OF = sql(
     "polling.due_of_deployments",
     Due,
-    f"{_DUE} where r.deployment_id {{in:deployment_ids:uuid}} and {_IS_DUE} {_BY_TIME}",
+    f"{_DUE_OF} where r.deployment_id {{in:deployment_ids:uuid}} and {_IS_DUE} {_BY_TIME}",
 )
 UNLIMITED_OF = sql(
     "polling.unlimited_of_deployments",
     Due,
     f"""
-    {_DUE} where r.deployment_id {{in:deployment_ids:uuid}} and r.deployment_id {{not_in:limited:uuid}}
+    {_DUE_OF} where r.deployment_id {{in:deployment_ids:uuid}} and r.deployment_id {{not_in:limited:uuid}}
     and {_IS_DUE} {_BY_TIME}
     """,
 )
@@ -284,12 +294,16 @@ def poll_deployments(
     tx: Tx, deployment_ids: list[str], scheduled_before: datetime | None, limit: int
 ) -> list[FlowRunResponse]:
     """What a runner of these deployments is handed; neither pools nor queues have a say in it."""
-    source = Source(LIMITED_OF, DUE_OF, UNLIMITED_OF, WAITING_OF, {"deployment_ids": deployment_ids})
-    return runs_of(tx, choose(tx, source, Window(scheduled_before or NEVER), Slots(tx), limit))
+    window = Window(scheduled_before or NEVER)
+    return runs_of(tx, choose(tx, of_deployments(deployment_ids), window, Slots(tx), limit))
 
 
 def in_queue(queue_id: str) -> Source:
     return Source(LIMITED_IN_QUEUE, DUE_IN_QUEUE, UNLIMITED_IN_QUEUE, WAITING_IN_QUEUE, {"queue_id": queue_id})
+
+
+def of_deployments(deployment_ids: list[str]) -> Source:
+    return Source(LIMITED_OF, DUE_OF, UNLIMITED_OF, WAITING_OF, {"deployment_ids": deployment_ids})
 
 
 def choose(tx: Tx, source: Source, window: Window, slots: Slots, most: int) -> list[Due]:
@@ -316,15 +330,16 @@ def choose(tx: Tx, source: Source, window: Window, slots: Slots, most: int) -> l
 
 
 def _unlimited(tx: Tx, source: Source, window: Window, limited: list[str], most: int) -> list[Due]:
-    """Runs that wait for nothing but their time."""
+    """Runs that wait for nothing but their time, and of others those whose time came before it was planned."""
     params = {**source.params, **window.params()}
     if not limited:
         return tx.all(source.due, **params, limit=most)
     ahead = tx.all(source.due, **params, limit=most + AHEAD)
     found = [run for run in ahead if run.deployment_id not in limited]
     if len(found) < most and len(ahead) == most + AHEAD:
-        return tx.all(source.unlimited, **params, limited=limited, limit=most)
-    return found[:most]
+        found = tx.all(source.unlimited, **params, limited=limited, limit=most)
+    # Those that are wanted earlier than they were planned are not found by their plan.
+    return found[:most] + [run for run in ahead if run.deployment_id in limited and run.planned > window.before]
 
 
 def runs_of(tx: Tx, chosen: list[Due]) -> list[FlowRunResponse]:
