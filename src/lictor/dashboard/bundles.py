@@ -6,11 +6,12 @@ compresses well is kept, and only compressed; a client that cannot have it so ge
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import os
 from pathlib import Path
 from typing import NamedTuple
+
+from lictor.web.asgi import compress
 
 PLACEHOLDER = b"/PREFECT_UI_SERVE_BASE_REPLACE_PLACEHOLDER"
 
@@ -92,7 +93,7 @@ class Bundle:
         found = self._packed.get((name, None)) or self._packed.get((name, base))
         if found is None:
             raw = file.path.read_bytes()
-            found = gzip.compress(raw.replace(PLACEHOLDER, base.encode()), LEVEL, mtime=0)
+            found = compress(raw.replace(PLACEHOLDER, base.encode()), LEVEL)
             self._packed[name, base if PLACEHOLDER in raw else None] = found
         return found
 
