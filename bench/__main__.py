@@ -16,9 +16,22 @@ from bench import loads, measure, profile, report, resting, servers
 from bench.measure import Opponent
 from bench.postgres import Postgres
 
-LOADS: dict[str, loads.Load] = {"life": loads.life, "logs": loads.logs, "events": loads.events, "late": loads.Late()}
+LOADS: dict[str, loads.Load] = {
+    "life": loads.life,
+    "logs": loads.logs,
+    "events": loads.events,
+    "late": loads.Late(),
+    "scheduler": loads.Schedules(),
+}
 # Units of a round: the reference is so much slower that the same number would take it hours.
-UNITS = {"life": (2000, 40), "logs": (2000, 60), "events": (10, 1), "late": (5000, 100), "memory": (10_000, 200)}
+UNITS = {
+    "life": (2000, 40),
+    "logs": (2000, 60),
+    "events": (10, 1),
+    "late": (5000, 100),
+    "scheduler": (1000, 20),
+    "memory": (10_000, 200),
+}
 STARTS = 5
 
 

@@ -1,4 +1,4 @@
-"""What is measured: `life`, `logs` and `events`, each as a number of units of work against one server."""
+"""What is measured: `life`, `logs`, `events`, `late`, `scheduler`, each as a number of units against one server."""
 
 from __future__ import annotations
 
@@ -125,6 +125,61 @@ class Late:
             return await send(link, work, "/api/flow_runs/", body) is not None
 
         await _drive(server, runs, clients, unit)
+
+
+SCHEDULES: tuple[dict[str, Any], ...] = (
+    {"cron": "*/5 * * * *"},
+    {"cron": "0 * * * *"},
+    {"cron": "0 9 * * mon-fri", "timezone": "Europe/Berlin"},
+    {"interval": 3600},
+    {"interval": 86400, "timezone": "America/New_York"},
+    {"rrule": "FREQ=DAILY;BYHOUR=7"},
+    {"rrule": "FREQ=MINUTELY;INTERVAL=10"},
+    {"cron": "* * * * *"},
+)
+
+
+class Schedules(Late):
+    """Unit: a paused deployment with a schedule is resumed, and its runs are made.
+
+    The deployments are made before, which is not counted.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ids: list[str] = []
+
+    async def prepare(self, server: Server, units: int, clients: int) -> None:
+        self._flow_id = await make_flow(server)
+        self._ids = []
+        numbers = iter(range(units))
+
+        async def unit(link: Connection, work: Work) -> bool:
+            number = next(numbers)
+            schedule = {"schedule": SCHEDULES[number % len(SCHEDULES)]}
+            name = f"{time.time()} {number}"
+            body = {"name": name, "flow_id": self._flow_id, "paused": True, "schedules": [schedule]}
+            made = await send(link, work, "/api/deployments/", body)
+            self._ids += [] if made is None else [made.json()["id"]]
+            return made is not None
+
+        await _drive(server, units, clients, unit)
+
+    async def __call__(self, server: Server, units: int, clients: int) -> Work:
+        left = iter(self._ids)
+
+        async def unit(link: Connection, work: Work) -> bool:
+            return await send(link, work, f"/api/deployments/{next(left)}/resume_deployment", {}) is not None
+
+        work = await _drive(server, units, clients, unit)
+        link, begun = server.connection(), time.monotonic()
+        asked = {"deployments": {"id": {"any_": self._ids}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+        while (await link.post("/api/deployments/count", asked)).json() < units:
+            if time.monotonic() - begun > 300:
+                raise TimeoutError(f"{server.name}: not all deployments have runs")
+            await asyncio.sleep(0.5)
+        await link.close()
+        return work
 
 
 async def _drive(server: Server, units: int, clients: int, unit: Unit) -> Work:
