@@ -88,6 +88,10 @@ def _port(directory: Path, process: subprocess.Popen[bytes]) -> int:
     raise AssertionError(f"the browser did not start: {(directory / 'chromium.log').read_text()[-2000:]}")
 
 
+class Refused(Exception):
+    """The browser did not do what it was told."""
+
+
 class Chromium:
     def __init__(self, port: int) -> None:
         self._url = f"http://127.0.0.1:{port}"
@@ -120,7 +124,8 @@ class Tab:
         while True:
             message = json.loads(self.socket.recv(timeout=WAIT_SECONDS))
             if message.get("id") == number:
-                assert "error" not in message, message
+                if "error" in message:
+                    raise Refused(message["error"]["message"])
                 result: dict[str, Any] = message["result"]
                 return result
             self._note(message)
@@ -134,7 +139,12 @@ class Tab:
 
     def run(self, script: str) -> Any:
         """The value of a JavaScript expression."""
-        found = self.send("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        try:
+            found = self.send("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        except Refused as refused:
+            if "navigated" not in str(refused):
+                raise
+            return self.run(script)  # of the page that has come in between
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
