@@ -19,7 +19,6 @@ from lictor import (
     saved_searches,
     task_run_states,
     task_workers,
-    unbuilt,
     variables,
 )
 from lictor.admin import ResultStorageBlocks
@@ -169,7 +168,6 @@ def assemble(settings: Settings, db: Database) -> App:
         ROUTERS if with_api else (root.of_services(),),
         services | ({} if supervisor is None else {Supervisor: supervisor}),
         _web(settings),
-        unbuilt=(unbuilt.router(),) if with_api else (),
         csrf=csrf.checker(db) if settings.api.csrf_protection_enabled else None,
         fallback=_dashboard(settings) if with_api else None,
         on_start=(start,),

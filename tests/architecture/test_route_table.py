@@ -1,18 +1,16 @@
-"""The complete route table, built and unbuilt, is the reference's: same operations, parameters, bodies and codes."""
+"""The route table is the reference's: same operations, parameters, bodies and codes."""
 
 from __future__ import annotations
 
 import importlib
 import json
 import pkgutil
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import lictor
-from lictor import unbuilt
 from lictor.web.asgi import App
 from lictor.web.routing import WEBSOCKET, Route, Router, table
 
@@ -46,18 +44,8 @@ def built() -> list[Route]:
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    app = App(routers(), AnyService(), unbuilt=[unbuilt.router()])
+    app = App(routers(), AnyService())
     return json.loads(app.document())
-
-
-def test_what_is_built_is_no_longer_listed_as_unbuilt(built: list[Route]) -> None:
-    operations = {anonymous(route) for route in built}
-    left_over = [f"{route.method} {route.path}" for route in unbuilt.router().routes if anonymous(route) in operations]
-    assert not left_over, "take these lines out of lictor/unbuilt.py"
-
-
-def anonymous(route: Route) -> tuple[str, str]:
-    return route.method, re.sub(r"\{.*?\}", "{}", route.path)
 
 
 def test_every_operation_of_the_reference_is_there_and_no_other(document: dict[str, Any]) -> None:
@@ -68,8 +56,7 @@ def test_every_operation_of_the_reference_is_there_and_no_other(document: dict[s
 
 
 def test_every_websocket_is_there(built: list[Route]) -> None:
-    routes = [*built, *unbuilt.router().routes]
-    assert sorted({route.template for route in routes if route.method == WEBSOCKET}) == REFERENCE["websockets"]
+    assert sorted({route.template for route in built if route.method == WEBSOCKET}) == REFERENCE["websockets"]
 
 
 def test_operations_take_and_give_what_the_reference_declares(document: dict[str, Any]) -> None:

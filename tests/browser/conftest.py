@@ -70,11 +70,8 @@ def tab(browser: Chromium) -> Iterator[Tab]:
         yield opened
 
 
-def filled_in(path: str, world: World) -> str | None:
-    """The path with ids of the world; None when it has one that the server cannot make yet."""
-    found = PATTERN.findall(path)
-    if any(name not in world.ids for name, _ in found):
-        return None
+def filled_in(path: str, world: World) -> str:
+    """The path with ids of the world."""
     return PATTERN.sub(lambda match: match[2] or world.ids[match[1]], path)
 
 
@@ -88,10 +85,6 @@ def faults(tab: Tab, site: str) -> list[str]:
         elif (request.status or 0) >= 400:
             told.append(f"refused: {shown}")
     return told
-
-
-def unbuilt(tab: Tab) -> list[str]:
-    return [f"{request.method} {request.url}" for request in tab.requests.values() if request.status == 501]
 
 
 def _is_elsewhere(request: Request, site: str) -> bool:

@@ -47,11 +47,9 @@ def main(target: Path) -> int:
             world = worlds.build(server.api_url)
             with chromium(Path(place)) as browser, browser.tab() as tab:
                 for name, page in PAGES.items():
-                    path = filled_in(page, world)
-                    if path is not None:
-                        tab.goto(server.url + path)
-                        tab.settles()
-                        tab.screenshot(target / f"{name}.png")
+                    tab.goto(server.url + filled_in(page, world))
+                    tab.settles()
+                    tab.screenshot(target / f"{name}.png")
         finally:
             server.end()
     return 0

@@ -24,12 +24,6 @@ def named(world: World, path: str, **filter: Any) -> list[str]:
     return [one["name"] for one in found]
 
 
-def needs(world: World, *names: str) -> None:
-    missing = [name for name in names if name not in world.ids]
-    if missing:
-        pytest.skip(f"not built yet: {', '.join(missing)}")
-
-
 def test_a_variable_is_made(tab: Tab, site: str, world: World) -> None:
     tab.goto(f"{site}/v2/variables")
     tab.sees("demo_variable")
@@ -74,7 +68,6 @@ def test_a_run_is_deleted(tab: Tab, site: str, world: World) -> None:
 
 
 def test_a_work_pool_is_paused_and_resumed(tab: Tab, site: str, world: World) -> None:
-    needs(world, "pool")
     tab.goto(f"{site}/v2/work-pools")
     tab.sees("demo-pool")
     for paused in (True, False):
@@ -94,7 +87,6 @@ def is_paused(world: World) -> bool:
 
 
 def test_an_automation_is_switched_off(tab: Tab, site: str, world: World) -> None:
-    needs(world, "automation")
     path = f"/automations/{world.ids['automation']}"
     tab.goto(f"{site}/v2/automations")
     tab.click('[role=switch][aria-label="toggle automation"]')
@@ -103,7 +95,6 @@ def test_an_automation_is_switched_off(tab: Tab, site: str, world: World) -> Non
 
 
 def test_a_deployment_is_run(tab: Tab, site: str, world: World) -> None:
-    needs(world, "deployment")
     tab.goto(f"{site}/v2/deployments/deployment/{world.ids['deployment']}/run")
     tab.sees("Enforce Parameter Schema")
     tab.settles()  # what is filled in before the form has its defaults is lost

@@ -44,7 +44,6 @@ class Case:
 class MatrixGroup:
     name: str
     cases: tuple[Case, ...]
-    needs: str | None = None
     env: dict[str, str] = field(default_factory=dict)
 
 
@@ -336,8 +335,8 @@ def _with(state: dict[str, Any], transition: str | None) -> dict[str, Any]:
     return {**state, "state_details": {**state.get("state_details", {}), "transition_id": transition}}
 
 
-def _group(name: str, *makers: Callable[[], Iterator[Case]], needs: str | None = None) -> tuple[str, MatrixGroup]:
-    return name, MatrixGroup(name, tuple(case for make in makers for case in make()), needs)
+def _group(name: str, *makers: Callable[[], Iterator[Case]]) -> tuple[str, MatrixGroup]:
+    return name, MatrixGroup(name, tuple(case for make in makers for case in make()))
 
 
 GROUPS = dict(
@@ -359,7 +358,6 @@ GROUPS = dict(
             "matrix_flow_runs_with_deployment",
             lambda: _flow_cases("deployment"),
             _flow_limits,
-            needs="POST /deployments/",
         ),
     ]
 )

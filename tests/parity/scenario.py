@@ -92,7 +92,6 @@ class Answer:
 class Scenario:
     name: str
     play: Callable[[Session], None]
-    needs: str | None = None  # "POST /deployments/": left out while Lictor answers 501 to it
 
 
 @dataclass
@@ -102,14 +101,10 @@ class Group:
     scenarios: list[Scenario]
 
 
-def scenario(play: Callable[[Session], None] | None = None, *, needs: str | None = None) -> Any:
+def scenario(play: Callable[[Session], None]) -> Callable[[Session], None]:
     """Marks a function of a group's module as a scenario."""
-
-    def mark(function: Callable[[Session], None]) -> Callable[[Session], None]:
-        function.scenario = Scenario(function.__name__, function, needs)  # type: ignore[attr-defined]
-        return function
-
-    return mark(play) if play else mark
+    play.scenario = Scenario(play.__name__, play)  # type: ignore[attr-defined]
+    return play
 
 
 def load(name: str) -> Group:

@@ -7,7 +7,6 @@ import pytest
 from . import differences, matrix, recording
 from .conftest import Connect
 from .differences import Difference
-from .test_replay import built
 
 INITIALS = [
     (group, initial)
@@ -20,8 +19,6 @@ INITIALS = [
 @pytest.mark.parametrize(("group", "initial"), INITIALS, ids=[f"{group.name}-{initial}" for group, initial in INITIALS])
 def test_matrix(dialect: str, group: matrix.MatrixGroup, initial: str, connect: Connect) -> None:
     client = connect(dialect, group.env)
-    if group.needs and not built(client, group.needs):
-        pytest.skip(f"{group.needs} is not built")
     recorded = recording.read(group.name)
     known = differences.of(f"{group.name}/{initial}", dialect)
     unlike = []

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
 from . import differences, recording
 from .compare import compare
 from .conftest import Connect
-from .scenario import CLIENT, GROUPS, Group, Scenario, load, play
+from .scenario import GROUPS, Group, Scenario, load, play
 
 ALL = [(group, one) for group in map(load, GROUPS) for one in group.scenarios]
 
@@ -16,8 +15,6 @@ ALL = [(group, one) for group in map(load, GROUPS) for one in group.scenarios]
 @pytest.mark.parametrize(("group", "one"), ALL, ids=[f"{group.name}-{one.name}" for group, one in ALL])
 def test_replay(dialect: str, group: Group, one: Scenario, connect: Connect) -> None:
     client = connect(dialect, group.env)
-    if one.needs and not built(client, one.needs):
-        pytest.skip(f"{one.needs} is not built")
     recorded = recording.read(group.name)[one.name]
     steps, broken = play(client, one)
     known = differences.of(f"{group.name}/{one.name}", dialect)
@@ -29,8 +26,3 @@ def test_replay(dialect: str, group: Group, one: Scenario, connect: Connect) -> 
 def test_every_scenario_is_recorded() -> None:
     for group in map(load, GROUPS):
         assert list(recording.read(group.name)) == [one.name for one in group.scenarios]
-
-
-def built(client: httpx.Client, route: str) -> bool:
-    method, path = route.split()
-    return client.request(method, path, headers=CLIENT).status_code != 501

@@ -429,16 +429,6 @@ def test_nothing_is_in_flight_after_an_answer() -> None:
     assert opened.app.in_flight == 0
 
 
-def test_unbuilt_operations_say_so() -> None:
-    later = Router()
-    later.unbuilt("GET", "/later/{id:uuid}", "read_later")
-    later.unbuilt("GET", "/hello", "never seen")
-    answers = client(unbuilt=[later])
-    answer = answers.get(f"/later/{ID}")
-    assert (answer.status, answer.json) == (501, {"detail": "Not implemented: read_later"})
-    assert answers.get("/hello").json == "hello"
-
-
 def test_the_document_describes_what_is_built() -> None:
     document = client().get("/openapi.json").json
     operation = document["paths"]["/things/"]["post"]

@@ -26,9 +26,7 @@ async def echo(socket: Socket, name: str) -> None:
 
 
 def client(**settings: Any) -> TestClient:
-    later = Router()
-    later.unbuilt("WEBSOCKET", "/later", "stream_later")
-    return TestClient(App([router], settings=WebSettings(**settings), unbuilt=[later]))
+    return TestClient(App([router], settings=WebSettings(**settings)))
 
 
 def test_a_client_is_accepted_and_heard() -> None:
@@ -140,10 +138,3 @@ def test_a_client_that_leaves_ends_it() -> None:
 def test_unknown_paths_are_refused_before_the_handshake() -> None:
     with client().websocket("/nope") as socket:
         assert socket.receive()["type"] == "websocket.close"
-
-
-def test_unbuilt_websockets_say_so() -> None:
-    with client().websocket("/later") as socket:
-        socket.handshake()
-        message = socket.receive()
-    assert (message["code"], message["reason"]) == (1011, "Not implemented: stream_later")

@@ -19,11 +19,11 @@ from lictor.kit.errors import HTTPError, NotFound, Unavailable
 from lictor.web import auth, errors, openapi, replies
 from lictor.web.codec import encode
 from lictor.web.cors import Cors
-from lictor.web.endpoint import Endpoint, Unbuilt
+from lictor.web.endpoint import Endpoint
 from lictor.web.notices import Notices
 from lictor.web.replies import Wire, wire
 from lictor.web.request import Disconnected, Receive, Request, Scope, Send, read_body
-from lictor.web.routing import WEBSOCKET, Route, Router, Tree, table
+from lictor.web.routing import WEBSOCKET, Router, Tree, table
 from lictor.web.sockets import FAILURE, Socket
 
 log = logging.getLogger("lictor.web")
@@ -70,7 +70,6 @@ class App:
         services: Mapping[type, Any] | None = None,
         settings: WebSettings | None = None,
         *,
-        unbuilt: Iterable[Router] = (),
         csrf: auth.CsrfCheck | None = None,
         fallback: ASGI | None = None,
         on_start: Sequence[Hook] = (),
@@ -86,16 +85,14 @@ class App:
         self.in_flight = 0
         self.notices = Notices(log)
         self.cors = Cors(self.settings.cors_origins, self.settings.cors_methods, self.settings.cors_headers)
-        self.routes = table(routers, unbuilt)
+        self.routes = table(routers)
         services = {} if services is None else services
-        self.endpoints = {route.key: self._compile(route, services) for route in self.routes}
-        self.tree: Tree[Endpoint | Unbuilt] = Tree()
+        most = self.settings.default_limit
+        self.endpoints = {route.key: Endpoint(route, services, most) for route in self.routes}
+        self.tree: Tree[Endpoint] = Tree()
         for route in self.routes:
             self.tree.add(route.method, route.path, self.endpoints[route.key])
         self._document: bytes | None = None
-
-    def _compile(self, route: Route, services: Mapping[type, Any]) -> Endpoint | Unbuilt:
-        return Unbuilt(route) if route.call is None else Endpoint(route, services, self.settings.default_limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -203,7 +200,7 @@ class App:
             request.body = await read_body(request, receive, self.settings.max_body_bytes)
         return await endpoint.answer(request, values)
 
-    def _look_up(self, request: Request) -> Wire | tuple[Endpoint | Unbuilt, list[str]]:
+    def _look_up(self, request: Request) -> Wire | tuple[Endpoint, list[str]]:
         """The endpoint and its path's values, or the answer where there is none to ask."""
         path = request.path
         secret = self.settings.auth_string
@@ -253,8 +250,7 @@ class App:
         """Read every endpoint's signature, which else happens at its first use; TypeError for one that asks for what
         nothing can give."""
         for endpoint in self.endpoints.values():
-            if isinstance(endpoint, Endpoint):
-                _ = endpoint.bound
+            _ = endpoint.bound
 
     def document(self) -> bytes:
         """The OpenAPI document as JSON, built at the first call."""
@@ -327,10 +323,7 @@ class App:
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _converse(endpoint: Endpoint | Unbuilt, request: Request, values: list[str], socket: Socket) -> None:
-    if isinstance(endpoint, Unbuilt):
-        await endpoint.converse(socket)
-        return
+async def _converse(endpoint: Endpoint, request: Request, values: list[str], socket: Socket) -> None:
     await endpoint.call(**endpoint.arguments(request, values, socket))
     await socket.close()
 

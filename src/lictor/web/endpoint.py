@@ -10,13 +10,13 @@ import inspect as signatures
 from collections.abc import Mapping
 from functools import cached_property
 from types import NoneType
-from typing import Annotated, Any, NamedTuple, NoReturn, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import inspect as shapes_of
 from msgspec.structs import FieldInfo, fields, force_setattr
 
-from lictor.kit.errors import HTTPError, Invalid
+from lictor.kit.errors import Invalid
 from lictor.web.codec import decoder
 from lictor.web.paging import check_limit
 from lictor.web.replies import Wire, wire
@@ -197,26 +197,6 @@ class Endpoint:
         if walk.errors:
             raise Invalid(walk.errors, as_sent(request))
         return arguments
-
-
-class Unbuilt:
-    """Stands for an operation that is not built yet: 501 with its name."""
-
-    def __init__(self, route: Route) -> None:
-        self.route = route
-        self.status = route.status
-        self.parameters: list[Parameter] = []
-        self.body: Body | None = None
-        self.returns: Any = Any
-
-    async def answer(self, request: Request, values: list[str]) -> Wire:
-        return self.begin(request, values)
-
-    def begin(self, request: Request, values: list[str]) -> NoReturn:
-        raise HTTPError(501, f"Not implemented: {self.route.name}")
-
-    async def converse(self, socket: Socket) -> None:
-        await socket.close(1011, f"Not implemented: {self.route.name}")
 
 
 def declared(name: str, annotation: Any, default: Any, path_names: tuple[str, ...]) -> Parameter | None:

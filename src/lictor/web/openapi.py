@@ -13,7 +13,7 @@ from lictor.web.routing import Route
 from lictor.web.schemas import REFERENCE, Schemas
 
 if TYPE_CHECKING:
-    from lictor.web.endpoint import Endpoint, Parameter, Unbuilt
+    from lictor.web.endpoint import Endpoint, Parameter
 
 VERSION_HEADER = {
     "name": "x-prefect-api-version",
@@ -24,7 +24,7 @@ VERSION_HEADER = {
 JSON = "application/json"
 
 
-def document(endpoints: list[Endpoint | Unbuilt], title: str, version: str, default_limit: int) -> dict[str, Any]:
+def document(endpoints: list[Endpoint], title: str, version: str, default_limit: int) -> dict[str, Any]:
     """The document as plain values: every operation that is not hidden, with the schemas of what it takes and gives."""
     shown = [endpoint for endpoint in endpoints if not endpoint.route.hidden]
     schemas = Schemas(default_limit)
@@ -57,7 +57,7 @@ def result(annotation: Any) -> Any:
     return annotation
 
 
-def _operation(endpoint: Endpoint | Unbuilt, schemas: Schemas) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
     route = endpoint.route
     operation: dict[str, Any] = {"operationId": operation_id(route), "summary": route.name.replace("_", " ").title()}
     if route.tag:
@@ -73,7 +73,7 @@ def _operation(endpoint: Endpoint | Unbuilt, schemas: Schemas) -> dict[str, Any]
     return operation
 
 
-def _parameters(endpoint: Endpoint | Unbuilt, schemas: Schemas) -> list[dict[str, Any]]:
+def _parameters(endpoint: Endpoint, schemas: Schemas) -> list[dict[str, Any]]:
     route = endpoint.route
     named: list[Parameter] = endpoint.parameters
     typed = {parameter.name: schemas.of(parameter.annotation) for parameter in named if parameter.place == "path"}
@@ -87,8 +87,6 @@ def _parameters(endpoint: Endpoint | Unbuilt, schemas: Schemas) -> list[dict[str
             found.append(
                 {"name": parameter.wire, "in": parameter.place, "required": parameter.required, "schema": schema}
             )
-    for place, name, required in route.parameters:
-        found.append({"name": name, "in": place, "required": required, "schema": {"type": "string"}})
     return found
 
 
@@ -96,10 +94,7 @@ def _path_schema(route: Route, name: str) -> dict[str, Any]:
     return {"type": "string", "format": "uuid"} if f"{{{name}:uuid}}" in route.path else {"type": "string"}
 
 
-def _body(endpoint: Endpoint | Unbuilt, schemas: Schemas) -> dict[str, Any] | None:
-    route = endpoint.route
-    if route.call is None:
-        return {"required": route.body == "required", "content": {JSON: {"schema": {}}}} if route.body else None
+def _body(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any] | None:
     if endpoint.body is None:
         return None
     return {
@@ -108,7 +103,7 @@ def _body(endpoint: Endpoint | Unbuilt, schemas: Schemas) -> dict[str, Any] | No
     }
 
 
-def _responses(endpoint: Endpoint | Unbuilt, schemas: Schemas) -> dict[str, Any]:
+def _responses(endpoint: Endpoint, schemas: Schemas) -> dict[str, Any]:
     route = endpoint.route
     schema = schemas.of(result(endpoint.returns))
     responses: dict[str, Any] = {}

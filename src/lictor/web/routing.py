@@ -16,27 +16,17 @@ _CONVERTERS = {None, "str", "uuid"}
 WEBSOCKET = "WEBSOCKET"
 
 
-class Declared(NamedTuple):
-    """A parameter of an operation that is not built yet: `place` is query or header."""
-
-    place: str
-    name: str
-    required: bool
-
-
 class Route(NamedTuple):
-    """One operation. Without `call` it is not built: it answers 501."""
+    """One operation."""
 
     method: str
     path: str
     name: str
-    call: Callable[..., Any] | None
+    call: Callable[..., Any]
     status: int = 200
     also: tuple[int, ...] = ()
     tag: str | None = None
     hidden: bool = False
-    body: str = ""
-    parameters: tuple[Declared, ...] = ()
     media: str = "application/json"
 
     @property
@@ -105,40 +95,14 @@ class Router:
 
         return declare
 
-    def unbuilt(
-        self,
-        method: str,
-        path: str,
-        name: str,
-        status: int = 200,
-        body: str = "",
-        parameters: Iterable[Declared] = (),
-    ) -> None:
-        """Declares an operation that is not built yet; `body` is "", "optional" or "required"."""
-        self.routes.append(
-            Route(
-                method,
-                self.prefix + path,
-                name,
-                None,
-                status,
-                tag=self.tag,
-                hidden=method == WEBSOCKET,
-                body=body,
-                parameters=tuple(parameters),
-            )
-        )
 
-
-def table(routers: Iterable[Router], unbuilt: Iterable[Router] = ()) -> list[Route]:
-    """Every operation once: those of `unbuilt` only where no router has it. ValueError when two have the same."""
+def table(routers: Iterable[Router]) -> list[Route]:
+    """Every operation. ValueError when two are the same."""
     routes: dict[tuple[str, str], Route] = {}
     for route in (route for router in routers for route in router.routes):
         if route.key in routes:
             raise ValueError(f"{route.method} {route.path} is declared twice")
         routes[route.key] = route
-    for route in (route for router in unbuilt for route in router.routes):
-        routes.setdefault(route.key, route)
     return list(routes.values())
 
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from ..scenario import Session, scenario
 from .common import flow, past, run, set_state, task
-from .deployments_needed import NEEDS, deployed, deployment
+from .deployments_needed import deployed, deployment
 
-POOLS = "POST /work_pools/"
 AND = {"operator": "and_"}
 WEEK = {"after_": "$now-604800", "before_": "$now+60"}
 CHANGING = ("estimated_run_time", "estimated_start_time_delta", "total_run_time")
@@ -192,7 +191,7 @@ def lists_of_everything(s: Session) -> None:
     s.get("/block_types/slug/secret", only="status")
 
 
-@scenario(needs="GET /collections/views/aggregate-worker-metadata")
+@scenario
 def kinds_of_pools(s: Session) -> None:
     s.get("/collections/views/aggregate-worker-metadata", only="status")
 
@@ -215,7 +214,7 @@ def events(s: Session) -> None:
     s.post("/events/filter", {"filter": without, "limit": 1}, only="status")
 
 
-@scenario(needs=NEEDS)
+@scenario
 def deployments(s: Session) -> None:
     deployment(s, parameter_openapi_schema={"type": "object", "properties": {"factor": {"type": "integer"}}})
     deployed(s, "first", state={"type": "COMPLETED"})
@@ -256,7 +255,7 @@ def deployments(s: Session) -> None:
     s.delete("/deployments/{deployment.id}")
 
 
-@scenario(needs=POOLS)
+@scenario
 def work_pools(s: Session) -> None:
     pool = {"name": "$uniq", "type": "process", "description": None, "is_paused": False, "concurrency_limit": None}
     s.post("/work_pools/", {**pool, "base_job_template": {}}, only="status", save="pool")

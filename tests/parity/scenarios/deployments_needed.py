@@ -7,8 +7,6 @@ from typing import Any
 from ..scenario import Session, scenario
 from .common import flow
 
-NEEDS = "POST /deployments/"
-
 
 def deployment(s: Session, save: str = "deployment", **more: Any) -> None:
     if "flow" not in s.saved:
@@ -26,7 +24,7 @@ def set_state(s: Session, type: str, name: str | None = None, *, of: str = "run"
     s.post(f"/flow_runs/{{{of}.id}}/set_state", {"state": state})
 
 
-@scenario(needs=NEEDS)
+@scenario
 def suspend_and_resume(s: Session) -> None:
     deployment(s)
     deployed(s, state={"type": "RUNNING"})
@@ -39,7 +37,7 @@ def suspend_and_resume(s: Session) -> None:
     s.get("/flow_runs/{run.id}")
 
 
-@scenario(needs=NEEDS)
+@scenario
 def rescheduled_after_the_end(s: Session) -> None:
     deployment(s)
     for type in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"):
@@ -49,7 +47,7 @@ def rescheduled_after_the_end(s: Session) -> None:
         s.get(f"/flow_runs/{{{type.lower()}.id}}")
 
 
-@scenario(needs=NEEDS)
+@scenario
 def slots_of_a_limit(s: Session) -> None:
     deployment(s, concurrency_limit=1)
     deployed(s, "first")
@@ -63,7 +61,7 @@ def slots_of_a_limit(s: Session) -> None:
     s.get("/flow_runs/{second.id}")
 
 
-@scenario(needs=NEEDS)
+@scenario
 def new_runs_are_cancelled(s: Session) -> None:
     deployment(s, concurrency_limit=1, concurrency_options={"collision_strategy": "CANCEL_NEW"})
     deployed(s, "first")
@@ -73,7 +71,7 @@ def new_runs_are_cancelled(s: Session) -> None:
     s.get("/flow_runs/{second.id}")
 
 
-@scenario(needs=NEEDS)
+@scenario
 def filters(s: Session) -> None:
     deployment(s, tags=["d"])
     deployed(s, "of_it", tags=["r"])
@@ -99,7 +97,7 @@ def filters(s: Session) -> None:
         s.post("/flows/filter", {"flows": {"id": {"any_": ["{flow.id}"]}, **one}}, pick="name")
 
 
-@scenario(needs=NEEDS)
+@scenario
 def deployed_run(s: Session) -> None:
     deployment(s, labels={"of": "deployment"}, parameters={"a": 1, "b": 2}, tags=["d"], job_variables={"image": "x"})
     s.post(
@@ -117,7 +115,7 @@ def deployed_run(s: Session) -> None:
     s.get("/flow_runs/{run.id}")
 
 
-@scenario(needs=NEEDS)
+@scenario
 def count_of_a_flow_with_deployments(s: Session) -> None:
     deployment(s)
     deployment(s, "second")

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..scenario import Session, scenario
 from .common import JSON, NOT_IDS, OWN, ZERO, bad_bodies, flow, later, past, run, task
-from .deployments_needed import NEEDS, deployed, deployment
+from .deployments_needed import deployed, deployment
 
 VALIDATE = "/ui/schemas/validate"
 
@@ -242,7 +242,7 @@ def forms_badly(s: Session) -> None:
     bad_bodies(s, "POST", VALIDATE)
 
 
-@scenario(needs=NEEDS)
+@scenario
 def with_deployments(s: Session) -> None:
     deployment(s)
     deployment(s, "second")
