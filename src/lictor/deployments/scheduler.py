@@ -113,15 +113,16 @@ PLANNED = sql(
 )
 # The last date that a schedule has a run for tells whether the runs are there: any run of the deployment for it will
 # do.
+# Asked of one schedule after another (`limit`): as a join, all runs that there ever were would be read.
 LOST = sql(
     "scheduler.lost",
     Due,
     """
     select s.id, s.deployment_id, s.revision, s.schedule, s.planned, s.planned_until from deployment_schedule s
-    where s.due > {ts:now} and s.planned_until > {ts:now} and not exists (
-        select 1 from flow_run r
-        where r.deployment_id = s.deployment_id and r.expected_start_time = s.planned_until and r.auto_scheduled
-    )
+    where s.due > {ts:now} and s.planned_until > {ts:now} and (
+        select r.id from flow_run r
+        where r.deployment_id = s.deployment_id and r.expected_start_time = s.planned_until and r.auto_scheduled limit 1
+    ) is null
     limit :limit
     """,
 )
