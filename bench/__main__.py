@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from bench import loads, measure, profile, report, resting, servers
+from bench import automations, loads, measure, profile, report, resting, servers
 from bench.measure import Opponent
 from bench.postgres import Postgres
 
@@ -37,7 +37,9 @@ STARTS = 5
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Lictor beside the reference server.")
-    parser.add_argument("bench", nargs="?", default="all", choices=[*LOADS, "start", "memory", "all", "profile"])
+    parser.add_argument(
+        "bench", nargs="?", default="all", choices=[*LOADS, "start", "memory", "automations", "all", "profile"]
+    )
     parser.add_argument("load", nargs="?", default="life", choices=list(LOADS), help="what to profile")
     parser.add_argument("--units", type=int, help="units of a round for Lictor (the reference takes 1/50 of it)")
     parser.add_argument("--clients", type=int, default=8, help="concurrent keep-alive connections (8)")
@@ -53,6 +55,8 @@ def main() -> int:
     options = arguments()
     if options.bench == "profile":
         return profile.run(LOADS[options.load], options)
+    if options.bench == "automations":
+        return automations.run(options)
     if options.without_lictor and not options.reference:
         sys.exit("--without-lictor needs --reference")
     found: dict[str, Any] = {"machine": report.machine(), "database": options.database, "clients": options.clients}

@@ -53,8 +53,9 @@ def state_of(db: Database, run: str) -> tuple[str, str]:
 
 def act(world: World, *actions: dict[str, Any], resource: str = "r", **more: Any) -> dict[str, Any]:
     """Have an automation fire, and the actions done; what was told of the last of them."""
-    world.automate({"expect": ["go"], **more}, *actions)
-    world.happen("go", resource)
+    name = f"go.{len(world.names)}"
+    world.automate({"expect": [name], **more}, *actions)
+    world.happen(name, resource)
     world.round()
     return (world.told("prefect.automation.action.executed") + world.told("prefect.automation.action.failed"))[-1]
 
@@ -270,7 +271,7 @@ def test_a_call_cut_off_is_made_again_but_not_for_ever(calling: World, endpoint:
 
 def test_ended_actions_are_swept_after_a_day(calling: World, db: Database) -> None:
     act(calling, {"type": "do-nothing"})
-    assert db.read_now(lambda tx: tx.all(QUEUE)) == [("done", 1)]
+    assert [tuple(row) for row in db.read_now(lambda tx: tx.all(QUEUE))] == [("done", 1)]
     calling.now += timedelta(days=2)
     calling.restart()
     calling.round()

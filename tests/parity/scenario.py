@@ -71,6 +71,7 @@ GROUPS: tuple[str, ...] = (
     "work_pools",
     "work_queues",
     "automations",
+    "automations_fired",
     "deployments_needed",
     "deployments",
     "deployment_runs",

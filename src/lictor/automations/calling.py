@@ -11,7 +11,8 @@ from lictor.automations import parameters
 from lictor.automations.doing import Done
 from lictor.automations.executing import CALL_SECONDS, Outside
 from lictor.automations.firing import Invocation
-from lictor.automations.inferring import Failed
+from lictor.automations.inferring import Failed, labelled
+from lictor.automations.inferring import target as inferred
 from lictor.automations.queueing import Due
 from lictor.automations.templating import Renderer
 from lictor.blocks import calling
@@ -66,7 +67,9 @@ class World:
                 parameters.rendered, upgraded, lambda source: self._renderer.render(source, context)
             )
         except Failed as error:
-            raise Failed(f"Unable to create flow run from deployment: {error.reason}", **error.details) from error
+            words = f"Unable to create flow run from deployment: {error.reason}"
+            id = inferred(due.invocation, "deployment", action.deployment_id)
+            raise Failed(words, [labelled("deployment", id)], **error.details) from error
 
     async def _rendered(self, invocation: Invocation, sources: list[str]) -> list[str]:
         context = await self._db.read(self._renderer.context, invocation, sources)

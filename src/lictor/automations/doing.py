@@ -12,12 +12,12 @@ from msgspec import Raw, Struct, field
 from lictor.automations import actions as kinds
 from lictor.automations import store
 from lictor.automations.firing import Invocation
-from lictor.automations.inferring import Failed, flow_run, target
+from lictor.automations.inferring import Failed, flow_run, labelled, target
 from lictor.db import Tx, sql
 from lictor.deployments import changes as deployment_changes
 from lictor.deployments import create_run
 from lictor.deployments.types import DeploymentFlowRunCreate
-from lictor.events.types import RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE, Labels
+from lictor.events.types import Labels
 from lictor.flow_runs import changes, resume, transitions
 from lictor.flow_runs.announcing import CreatedBy
 from lictor.flow_runs.transitions import Orchestration
@@ -67,10 +67,7 @@ class Doing(Struct):
         return f"Automation {self.invocation.automation.id}"
 
     def about(self, kind: str, id: str, role: str = "target", name: str | None = None) -> None:
-        labels = {RESOURCE_ID: f"prefect.{kind}.{id}", RESOURCE_ROLE: role}
-        if name is not None:
-            labels[RESOURCE_NAME] = name
-        self.done.related.append(labels)
+        self.done.related.append(labelled(kind, id, role, name))
 
 
 def do(doing: Doing, action: Any) -> None:

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from lictor.automations import queueing
-from lictor.automations.actions import Action
+from lictor.automations.actions import Action, RunDeployment
 from lictor.automations.doing import Doing, Done, do, reason
 from lictor.automations.inferring import Failed
 from lictor.automations.queueing import Due
@@ -104,7 +104,10 @@ class Executor:
             done = Done(error.details, related_of(error), error.reason)
         elif isinstance(error, LictorError):
             status, words = reason(action.type, error)
-            done = Done({"status_code": status}, related_of(error), words)
+            details: dict[str, Any] = {"status_code": status}
+            if status == 409 and isinstance(action, RunDeployment):
+                details["validation_error"] = error.message
+            done = Done(details, related_of(error), words)
         elif due.attempts + 1 < MOST_ATTEMPTS:
             log.exception("action %s (%s) is tried again: %s", due.id, action.type, error)
             await self._db.write(queueing.take, due, clock.now() + timedelta(seconds=2.0 ** (due.attempts + 1)))

@@ -9,16 +9,23 @@ from uuid import UUID
 import msgspec
 
 from lictor.automations.firing import Invocation
-from lictor.events.types import RESOURCE_ID, Labels, ReceivedEvent
+from lictor.events.types import RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE, Labels, ReceivedEvent
 
 
 class Failed(Exception):
-    """An action cannot be done; the message is the reason that its event gives."""
+    """An action cannot be done; the message is the reason that its event gives, `related` what it was about."""
 
-    def __init__(self, reason: str, **details: Any) -> None:
+    def __init__(self, reason: str, related: list[Labels] | None = None, **details: Any) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.related = related or []
         self.details = details
+
+
+def labelled(kind: str, id: str, role: str = "target", name: str | None = None) -> Labels:
+    """The labels of something that an action names."""
+    labels = {RESOURCE_ID: f"prefect.{kind}.{id}", RESOURCE_ROLE: role}
+    return labels if name is None else {**labels, RESOURCE_NAME: name}
 
 
 def event_of(invocation: Invocation) -> ReceivedEvent | None:

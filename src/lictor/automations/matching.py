@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from fnmatch import fnmatchcase, translate
+from fnmatch import translate
 
 from lictor.automations.triggers import PROACTIVE, EventTrigger
 from lictor.automations.triggers import Labels as Wanted
@@ -22,6 +22,7 @@ MOST_NAMES = 2_000
 _SPECIAL = re.compile(r"[*?\[]")
 
 Fits = Callable[[str], bool]
+Label = tuple[str, str]
 
 
 def fitting(pattern: str) -> Fits:
@@ -46,7 +47,7 @@ class Specification:
     """Labels that a resource must have."""
 
     def __init__(self, wanted: Wanted) -> None:
-        self.ids = _literal_ids(wanted)
+        self.handle = _handle(wanted)
         self._labels = [(label, [fitting(value) for value in _listed(values)]) for label, values in wanted.items()]
 
     def matches(self, resource: Labels) -> bool:
@@ -65,10 +66,18 @@ def _listed(values: str | list[str]) -> list[str]:
     return [values] if isinstance(values, str) else values
 
 
-def _literal_ids(wanted: Wanted) -> tuple[str, ...]:
-    """The resource ids that are all that can match, if they are written out."""
-    values = _listed(wanted.get(RESOURCE_ID, []))
-    return () if any(value.startswith("!") or _SPECIAL.search(value) for value in values) else tuple(values)
+def _handle(wanted: Wanted) -> list[Label]:
+    """A label, with each of its values, that a resource must have to match, if there is one that is written out."""
+    written = [
+        (label, _listed(values))
+        for label, values in wanted.items()
+        if not any(value.startswith("!") or _SPECIAL.search(value) for value in _listed(values))
+    ]
+    if not written:
+        return []
+    # Ids tell resources apart best.
+    label, values = min(written, key=lambda pair: pair[0] != RESOURCE_ID)
+    return [(label, value) for value in set(values)]
 
 
 class Watch:
@@ -86,13 +95,14 @@ class Watch:
         self.related = [Specification(labels) for labels in trigger.related]
         self.holds = trigger.posture == PROACTIVE and bool(trigger.after)
         self._own = f"prefect.automation.{automation_id}"
+        self._names = [fitting_glob(name) for name in self.names]
         self._expect = [fitting(pattern) for pattern in trigger.expect]
         self._after = [fitting(pattern) for pattern in trigger.after]
         written = [re.escape(name).replace(r"\*", ".+") for name in sorted(trigger.expect | trigger.after)]
         self._pattern = re.compile("|".join(written) if trigger.expect else ".+")
 
     def fits_name(self, name: str) -> bool:
-        return self._pattern.match(name) is not None and any(fnmatchcase(name, pattern) for pattern in self.names)
+        return any(fits(name) for fits in self._names) and self._pattern.match(name) is not None
 
     def covers(self, event: Recorded) -> bool:
         """Whether an event whose name fits concerns this trigger. What the automation itself did, does not."""
@@ -131,63 +141,83 @@ def find_label(event: Recorded, label: str) -> str | None:
 
 
 class Shelf:
-    """Watches whose names fit one event name, by the resource ids that they are about."""
+    """Watches that look for the same names, by a label that a resource must have."""
 
-    def __init__(self, watches: Iterable[Watch]) -> None:
-        self.primary: dict[str, list[Watch]] = defaultdict(list)
-        self.related: dict[str, list[Watch]] = defaultdict(list)
-        self.others: list[Watch] = []
-        for watch in watches:
-            self._put(watch)
+    def __init__(self) -> None:
+        self._primary: dict[Label, list[Watch]] = defaultdict(list)
+        self._related: dict[Label, list[Watch]] = defaultdict(list)
+        self._others: list[Watch] = []
 
-    def _put(self, watch: Watch) -> None:
-        if watch.primary.ids:
-            for id in set(watch.primary.ids):
-                self.primary[id].append(watch)
+    def put(self, watch: Watch) -> None:
+        if watch.primary.handle:
+            for label in watch.primary.handle:
+                self._primary[label].append(watch)
             return
         for related in watch.related:
-            if related.ids:
-                for id in set(related.ids):
-                    self.related[id].append(watch)
+            if related.handle:
+                for label in related.handle:
+                    self._related[label].append(watch)
                 return
-        self.others.append(watch)
+        self._others.append(watch)
 
     def candidates(self, event: Recorded) -> Iterator[Watch]:
         """Those that may concern the event; one may come more than once."""
-        yield from self.others
-        yield from self.primary.get(event.resource[RESOURCE_ID], ())
-        if self.related:
-            for id in {labels[RESOURCE_ID] for labels in event.related}:
-                yield from self.related.get(id, ())
+        yield from self._others
+        if self._primary:
+            for label in event.resource.items():
+                yield from self._primary.get(label, ())
+        if self._related:
+            for label in {label for labels in event.related for label in labels.items()}:
+                yield from self._related.get(label, ())
 
 
 class Index:
     """All watches; `interested` gives those that an event concerns, in the order in which they were made."""
 
     def __init__(self, watches: Iterable[Watch]) -> None:
-        self._shelves: dict[str, Shelf] = {}
-        self._exact: dict[str, list[Watch]] = defaultdict(list)
-        self._patterns: list[Watch] = []
         self._order: dict[str, int] = {}
+        self._exact: dict[str, Shelf] = defaultdict(Shelf)
+        self._prefixes: dict[str, Shelf] = defaultdict(Shelf)
+        self._patterns: dict[frozenset[str], Shelf] = defaultdict(Shelf)
+        self._fits: dict[frozenset[str], Fits] = {}
+        # Shelves by the names of events that have come.
+        self._known: dict[str, list[Shelf]] = {}
         for watch in watches:
-            self._order[watch.trigger_id] = len(self._order)
-            if any(_SPECIAL.search(name) for name in watch.names):
-                self._patterns.append(watch)
-            else:
-                for name in watch.names:
-                    self._exact[name].append(watch)
+            self._put(watch)
+
+    def _put(self, watch: Watch) -> None:
+        self._order[watch.trigger_id] = len(self._order)
+        if any(_SPECIAL.search(name.removesuffix("*")) for name in watch.names):
+            self._patterns[watch.names].put(watch)
+            self._fits.setdefault(watch.names, watch.fits_name)
+            return
+        for name in watch.names:
+            shelves, key = (self._prefixes, name[:-1]) if name.endswith("*") else (self._exact, name)
+            shelves[key].put(watch)
 
     def __len__(self) -> int:
         return len(self._order)
 
     def interested(self, event: Recorded) -> list[Watch]:
-        shelf = self._shelves.get(event.event) or self._shelf(event.event)
-        found = {watch.trigger_id: watch for watch in shelf.candidates(event) if watch.covers(event)}
+        shelves = self._known.get(event.event)
+        if shelves is None:
+            shelves = self._shelves(event.event)
+        found: dict[str, Watch] = {}
+        for shelf in shelves:
+            for watch in shelf.candidates(event):
+                if watch.trigger_id not in found and watch.covers(event):
+                    found[watch.trigger_id] = watch
+        if len(found) < 2:
+            return list(found.values())
         return sorted(found.values(), key=lambda watch: self._order[watch.trigger_id])
 
-    def _shelf(self, name: str) -> Shelf:
-        if len(self._shelves) >= MOST_NAMES:
-            self._shelves.clear()
-        fitting = (watch for watch in (*self._exact.get(name, ()), *self._patterns) if watch.fits_name(name))
-        shelf = self._shelves[name] = Shelf(fitting)
-        return shelf
+    def _shelves(self, name: str) -> list[Shelf]:
+        if len(self._known) >= MOST_NAMES:
+            self._known.clear()
+        shelves = [shelf for names, shelf in self._patterns.items() if self._fits[names](name)]
+        # Something stands in the place of the star.
+        shelves += [self._prefixes[name[:end]] for end in range(len(name)) if name[:end] in self._prefixes]
+        if name in self._exact:
+            shelves.append(self._exact[name])
+        self._known[name] = shelves
+        return shelves

@@ -39,7 +39,7 @@ def maybe_template(text: str) -> bool:
 def _wrapped(template: str) -> dict[str, Any]:
     bare = template.strip()
     if bare.startswith("{{") and bare.endswith("}}") and bare.count("{{") == 1:
-        as_json = "{{ " + bare[2:-2].strip() + " | tojson }}"
+        as_json = "{{ (" + bare[2:-2].strip() + ") | tojson }}"
         return {KIND: "json", "value": {KIND: "jinja", "template": as_json}}
     return {KIND: "jinja", "template": template}
 
