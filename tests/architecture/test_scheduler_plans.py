@@ -54,7 +54,7 @@ ROW: dict[str, Any] = {
 }
 CASES = (
     Case(scheduler.DUE, {"now": NOW, "limit": 100}, ("ix_deployment_schedule__due",)),
-    Case(scheduler.LOST, {"now": NOW, "limit": 500}, (BY_DEPLOYMENT,)),
+    Case(scheduler.LOST, {"now": NOW, "limit": 500}, (f"{BY_DEPLOYMENT}|ix_flow_run__expected_start_time",)),
     Case(planned.INSERT, ROW, (f"{BY_DEPLOYMENT}|ix_flow_run__expected_start_time",)),
     Case(planned.DELETE_FUTURE, {**ONE, "now": NOW}, (WAITING,)),
     Case(planned.DELETE_MADE, ONE, (WAITING,)),
