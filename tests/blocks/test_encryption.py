@@ -69,7 +69,9 @@ def test_keys_are_changed_by_setting_two(tmp_path: Path) -> None:
         Cipher(new, file).open(second)
 
 
-@pytest.mark.parametrize("key", ["x", "é" * 32, "A" * 44, new_key()[:-4]])
+@pytest.mark.parametrize(
+    "key", ["x", "é" * 32, "A" * 44, new_key()[:-4]], ids=["short", "not ASCII", "too long", "cut off"]
+)
 def test_what_is_no_key(key: str, tmp_path: Path) -> None:
     with pytest.raises(UnusableKey, match="PREFECT_SERVER_ENCRYPTION_KEY"):
         Cipher(key, None).seal(DATA)
