@@ -68,9 +68,8 @@ class Normaliser:
         if key in masked:
             return _kind(value)
         if isinstance(value, dict):
-            return {
-                self.text(name): self._value(value[name], name, masked, unordered) for name in sorted(value, key=_order)
-            }
+            names = sorted(value, key=self._order)
+            return {self.text(name): self._value(value[name], name, masked, unordered) for name in names}
         if isinstance(value, list):
             items = sorted(value, key=self._rank) if key in unordered else value
             return [self._value(item, "", masked, unordered) for item in items]
@@ -84,6 +83,11 @@ class Normaliser:
         """The order of an unordered list, by what does not change: its named ids and texts."""
         text = json.dumps(item, sort_keys=True).replace(self.unique, "")
         return INSTANT.sub("", ID.sub(lambda match: self.ids.get(match.group().lower(), ""), text))
+
+    def _order(self, key: Any) -> tuple[str, str]:
+        """The order of the keys of an object: by the names of ids first, as which id is the smaller is chance."""
+        text = str(key)
+        return ID.sub(lambda match: self.ids.get(match.group().lower(), ""), text), text
 
     def _random(self, value: str) -> bool:
         return SLUG.fullmatch(value) is not None and self.unique not in value
@@ -138,10 +142,6 @@ def _duration(seconds: float) -> Any:
         return "<long>"
     hours = round(seconds / HOUR)
     return f"<~{hours}h>" if hours and abs(seconds - hours * HOUR) < NEAR else seconds
-
-
-def _order(key: Any) -> str:
-    return str(key)
 
 
 def _kind(value: Any) -> str:

@@ -84,6 +84,15 @@ def test_normalise_keeps_ids_apart() -> None:
     assert masks.body([one, two, one, two.upper()]) == ["<id:0.1>", "<run>", "<id:0.1>", "<run UPPER>"]
 
 
+def test_the_order_of_keys_that_are_ids_does_not_depend_on_the_ids() -> None:
+    one, two = "6f9619ff-8b86-4011-b42d-00cf4fc964f1", "6f9619ff-8b86-4011-b42d-00cf4fc964f2"
+    for first, second in ((one, two), (two, one)):
+        masks = Normaliser("u1", NOW, "http://h:1")
+        masks.name_id(first, "a")
+        masks.name_id(second, "b")
+        assert list(masks.body({one: 1, two: 2})) == ["<a>", "<b>"]
+
+
 def test_normalise_durations_and_names() -> None:
     masks = Normaliser("u1", NOW, "http://h:1")
     assert masks.body({"total_run_time": 0.0, "estimated_run_time": 1.5}) == {
