@@ -166,7 +166,7 @@ def test_services_alone_answer_for_their_health(database_url: str, tmp_path: Pat
         until(lambda: not _refused(port), within=20)
         answer = httpx.get(f"http://127.0.0.1:{port}/api/health")
         assert (answer.status_code, answer.json()["stalled"]) == (200, [])
-        assert {"late_runs", "dead_runs"} < {service["name"] for service in answer.json()["services"]}
+        assert {"late-runs", "dead-runs"} < {service["name"] for service in answer.json()["services"]}
         assert httpx.get(f"http://127.0.0.1:{port}/api/ready").status_code == 200
         process.terminate()
         assert process.wait(15) == 0
@@ -178,8 +178,8 @@ def test_services_are_listed_with_what_is_off(tmp_path: Path) -> None:
     listed = lictor("services", "ls", home=tmp_path, PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED="false")
     assert listed.returncode == 0, listed.stderr
     words = [line.split(maxsplit=3) for line in listed.stdout.splitlines()]
-    assert ["late_runs", "off"] in [line[:2] for line in words]
-    assert ["dead_runs", "every", "15"] in [line[:3] for line in words]
+    assert ["late-runs", "off"] in [line[:2] for line in words]
+    assert ["dead-runs", "every", "15"] in [line[:3] for line in words]
 
 
 def test_one_round_of_a_service_by_hand(start_server: StartServer, database_url: str, tmp_path: Path) -> None:
@@ -187,12 +187,12 @@ def test_one_round_of_a_service_by_hand(start_server: StartServer, database_url:
     flow_id = httpx.post(f"{server.api_url}/flows/", json={"name": "f"}).json()["id"]
     state = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2026-01-01T00:00:00Z"}}
     run_id = httpx.post(f"{server.api_url}/flow_runs/", json={"flow_id": flow_id, "state": state}).json()["id"]
-    ran = lictor("services", "run", "late_runs", "--database", database_url, home=tmp_path)
+    ran = lictor("services", "run", "late-runs", "--database", database_url, home=tmp_path)
     assert (ran.returncode, ran.stdout) == (0, "late_runs did 1\n"), ran.stderr
     assert httpx.get(f"{server.api_url}/flow_runs/{run_id}").json()["state_name"] == "Late"
     ran = lictor("services", "run", "nothing", home=tmp_path)
     assert ran.returncode == 1
-    assert "late_runs" in ran.stderr
+    assert "late-runs" in ran.stderr
 
 
 def _refused(port: int) -> bool:

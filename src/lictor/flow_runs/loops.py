@@ -73,7 +73,7 @@ class LateRuns(Service):
     Where the deployment cancels what comes while all its slots are taken, the run is cancelled instead.
     """
 
-    name = "late_runs"
+    name = "late-runs"
     batch = ROUND
 
     def __init__(self, db: Database, orchestration: Orchestration, after: timedelta, interval: float = 5.0) -> None:
@@ -99,7 +99,7 @@ def _late(subject: Subject) -> State | None:
 class PauseExpirations(Service):
     """Fails paused runs that were to be resumed by now."""
 
-    name = "pause_expirations"
+    name = "pause-expirations"
 
     def __init__(self, db: Database, orchestration: Orchestration, interval: float = 5.0) -> None:
         super().__init__(interval)
@@ -132,7 +132,7 @@ def _never_resumed(subject: Subject) -> State:
 class CancellationCleanup(Service):
     """Ends runs that stay Cancelling for too long, and what is left of runs that were cancelled."""
 
-    name = "cancellation_cleanup"
+    name = "cancellation-cleanup"
     batch = ROUND
 
     def __init__(
@@ -175,7 +175,7 @@ class DeadRuns(Service):
     It never touches a run that has ended, or of which there was any word in time.
     """
 
-    name = "dead_runs"
+    name = "dead-runs"
 
     def __init__(
         self, db: Database, orchestration: Orchestration, patience: Patience | None = None, interval: float = 15.0
