@@ -21,7 +21,7 @@ from lictor.web import Created, Router
 router = Router("/artifacts", tag="Artifacts")
 
 
-@router.post("/")
+@router.post("/", also=(201,))
 async def create_artifact(body: ArtifactCreate, db: Database) -> Created[Artifact]:
     return Created(await db.write(store.insert, body))
 

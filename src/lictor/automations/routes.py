@@ -68,8 +68,8 @@ def delete_automations_owned_by_resource(resource_id: str, db: Database) -> Awai
     return db.write(store.delete_owned, resource_id)
 
 
-@router.post("/templates/validate", name="validate_template")
-@template_router.post("/templates/validate")
+@router.post("/templates/validate", name="validate_template", also=(204,))
+@template_router.post("/templates/validate", also=(204,))
 def validate_template(body: str = "") -> Reply:
     """Nothing, or what is wrong with the template and in which line."""
     try:
