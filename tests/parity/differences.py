@@ -112,6 +112,11 @@ DIFFERENCES: tuple[Difference, ...] = (
         "Failed -> Pending* (full*, client 3.9.1)",
         "without ever having had a slot of its deployment's limit",
     ),
+    Difference(
+        "matrix_flow_runs_with_deployment/AwaitingConcurrencySlot",
+        "AwaitingConcurrencySlot -> Pending* (free, client 3.9.1)",
+        "is handed out when a slot is free and its turn has come, and starts at once",
+    ),
     Difference("variables/values", "12 *", "a variable's value that is a whole number written with a fraction"),
 )
 
