@@ -18,7 +18,7 @@ from lictor.deployments.loops import ScheduleAuditor, Scheduler
 from lictor.deployments.scheduler import Horizon
 from lictor.deployments.status import mark_unpolled
 from lictor.deployments.store import TOPIC as SCHEDULES
-from lictor.events import store as event_store
+from lictor.events import store as event_log
 from lictor.events.loops import EventRetention, Retention
 from lictor.feed import Bells
 from lictor.flow_runs.heartbeats import Patience
@@ -69,7 +69,7 @@ def _triggers(settings: Settings, db: Database, bound: Mapping[type, Any]) -> Tr
     executor = Executor(db, bound[Orchestration], automation_calls.outside(db, bound[Blocks].cipher, ui))
     service = Triggers(db, Follower(db), executor, settings.events.proactive_granularity.total_seconds())
     executor.nudge = service.nudge
-    bound[Bells].of(event_store.TOPIC).call(service.nudge)
+    bound[Bells].of(event_log.TOPIC).call(service.nudge)
     return service
 
 

@@ -64,7 +64,7 @@ def _leave_out_uvicorns_command() -> None:
 
 def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
-        prog="lictor", description="A server for Prefect 3 flows: same API, a hundredth of the cost."
+        prog="lictor", description="A server for Prefect 3 flows: same API, a fraction of the cost."
     )
     root.add_argument("--version", action="version", version=f"lictor {__version__}")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
