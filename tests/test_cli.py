@@ -188,7 +188,7 @@ def test_one_round_of_a_service_by_hand(start_server: StartServer, database_url:
     state = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2026-01-01T00:00:00Z"}}
     run_id = httpx.post(f"{server.api_url}/flow_runs/", json={"flow_id": flow_id, "state": state}).json()["id"]
     ran = lictor("services", "run", "late-runs", "--database", database_url, home=tmp_path)
-    assert (ran.returncode, ran.stdout) == (0, "late_runs did 1\n"), ran.stderr
+    assert (ran.returncode, ran.stdout) == (0, "late-runs did 1\n"), ran.stderr
     assert httpx.get(f"{server.api_url}/flow_runs/{run_id}").json()["state_name"] == "Late"
     ran = lictor("services", "run", "nothing", home=tmp_path)
     assert ran.returncode == 1

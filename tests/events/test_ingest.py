@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.calls import client, errors
@@ -57,6 +58,12 @@ def test_posted_events_are_stored_once(db: Database) -> None:
         assert (answer.status, answer.body) == (204, b"")
     assert stored(db) == ["first", "second", "second"]
     assert post(db, []).status == 204
+
+
+def test_events_of_one_instant_keep_the_order_in_which_they_came(db: Database) -> None:
+    names = [str(number) for number in range(20)]
+    post(db, [an_event(name, id=str(uuid4())) for name in names])
+    assert stored(db) == names
 
 
 @pytest.mark.parametrize(

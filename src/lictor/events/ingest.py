@@ -97,8 +97,9 @@ class Intake(Struct, frozen=True):
 
 
 def _take(tx: Tx, events: list[Event], followers: tuple[Follow, ...]) -> None:
-    # Servers that are sent the same events at the same time write them in the same order: no deadlock.
-    ordered = sorted(events, key=lambda event: (event.occurred, event.id))
+    # Servers that are sent the same events at the same time write them in the same order: no deadlock. Those of one
+    # instant keep the order in which they came, which triggers that count on an order go by.
+    ordered = sorted(events, key=lambda event: event.occurred)
     fresh = store.insert(tx, ordered, clock.now())
     if fresh:
         for follow in followers:

@@ -29,8 +29,11 @@ def mapped() -> int:
 
 @flow(name="fanout.chain")
 def chained() -> int:
+    # The SDK calls a task that runs at this moment a parent of the one it is handed to: wait, and it is an input only.
     first = double.map([1, 2, 3])
+    wait(first)
     second = add.map(first, unmapped(10))
+    wait(second)
     last = add.map(second, first)
     return total(last)
 
