@@ -12,7 +12,7 @@ from tests.architecture.test_plans import SERIES, START, explained, id_sql
 
 from lictor.db import Database, Tx
 from lictor.db.statement import composed
-from lictor.events import counting, listing, loops, reading, streaming
+from lictor.events import counting, listing, loops, reading, streaming, tallies
 from lictor.events.counting import Countable, CountQuery
 from lictor.events.filters import EventFilter
 
@@ -24,7 +24,9 @@ FILL = f"""
     from numbers
 """
 RESOURCES = "insert into event_resources (resource_id, position) select resource_id, position from events"
+TABLES = ("events", "event_resources", "event_tally", "event_tally_progress", "event_tally_gap")
 DAY = {"occurred": {"since": "2026-01-10T00:00:00Z", "until": "2026-01-11T00:00:00Z"}}
+WEEKS = {"occurred": {"since": "2026-01-02T00:07:00Z", "until": "2026-01-20T00:07:00Z"}}
 EXCLUDING = {"event": {"exclude_name": ["event 3"]}}
 
 
@@ -38,12 +40,18 @@ def ask(**wanted: Any) -> Callable[[Tx], object]:
     return lambda tx: listing.first_page(tx, filter, 50)
 
 
+def total(**wanted: Any) -> Callable[[Tx], object]:
+    filter = msgspec.convert(WEEKS | wanted, EventFilter)
+    return lambda tx: listing.tallied(tx, filter)
+
+
 def count(countable: Countable, **wanted: Any) -> Callable[[Tx], object]:
     query = msgspec.convert({"filter": DAY | wanted, "time_unit": "hour"}, CountQuery)
     return lambda tx: counting.count(tx, countable, query)
 
 
 BY_TIME, BY_NAME = "ix_events__occurred", "ix_events__event_occurred"
+BY_TALLY = r"event_tally_pkey|e USING PRIMARY KEY \(level=\? AND slot>\? AND slot<\?\)"
 BY_RESOURCE = r"event_resources_pkey|USING PRIMARY KEY"
 CASES: dict[str, tuple[Callable[[Tx], object], str]] = {
     "newest": (ask(), BY_TIME),
@@ -52,7 +60,14 @@ CASES: dict[str, tuple[Callable[[Tx], object], str]] = {
     "of a related resource": (ask(related={"id": ["run 77"]}), BY_RESOURCE),
     "by hour": (count(Countable.time), BY_TIME),
     "by hour without some names": (count(Countable.time, **EXCLUDING), BY_TIME),
-    "by name": (count(Countable.event), BY_NAME),
+    "by name": (count(Countable.event), BY_TALLY),
+    "by name of those with a label": (count(Countable.event, resource={"labels": {"a": "b"}}), BY_NAME),
+    "how many in weeks": (total(), BY_TALLY),
+    "how many in weeks without some names": (total(**EXCLUDING), BY_TALLY),
+    "weeks by hour": (count(Countable.time, **WEEKS), BY_TALLY),
+    "weeks by day without some names": (count(Countable.day, **WEEKS, **EXCLUDING), BY_TALLY),
+    "weeks by name": (count(Countable.event, **WEEKS), BY_TALLY),
+    "to be tallied": (lambda tx: tx.all(tallies.NEXT, last=29_000, limit=10), r"events_pkey|USING INTEGER PRIMARY KEY"),
     "ahead": (lambda tx: reading.after(tx, 29_000, [5], 10), r"events_pkey|USING INTEGER PRIMARY KEY"),
     "for subscribers": (lambda tx: streaming.after(tx, 29_000, [5]), r"events_pkey|USING INTEGER PRIMARY KEY"),
     "old": (lambda tx: loops.old(tx, None, START, 200), BY_TIME),
@@ -62,14 +77,18 @@ CASES: dict[str, tuple[Callable[[Tx], object], str]] = {
 
 def test_what_is_asked_all_day_uses_an_index(db: Database) -> None:
     db.write_now(fill)
+    while db.write_now(tallies.fold, 10_000):
+        pass
     if db.dialect.name == "postgres":
-        db.write_now(lambda tx: [tx.run(composed(None, f"analyze {table}")) for table in ("events", "event_resources")])
+        db.write_now(lambda tx: [tx.run(composed(None, f"analyze {table}")) for table in TABLES])
 
     def look(tx: Tx) -> list[str]:
         complaints = []
         for name, (read, index) in CASES.items():
             plan = explained(tx, read)
-            if not re.search(index, plan) or re.search(r"SCAN e$|Seq Scan on events e$", plan, re.MULTILINE):
+            scans = re.findall(r"SCAN e$|SCAN e USING|Seq Scan on events", plan, re.MULTILINE)
+            # What was not folded yet is a table of its own, and short.
+            if not re.search(index, plan) or len(scans) > plan.count("MATERIALIZE fresh"):
                 complaints.append(f"{name}: not by {index}\n{plan}")
         return complaints
 

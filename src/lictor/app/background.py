@@ -20,6 +20,7 @@ from lictor.deployments.status import mark_unpolled
 from lictor.deployments.store import TOPIC as SCHEDULES
 from lictor.events import store as event_log
 from lictor.events.loops import EventRetention, Retention
+from lictor.events.tallies import EventTallier
 from lictor.feed import Bells
 from lictor.flow_runs.heartbeats import Patience
 from lictor.flow_runs.loops import CancellationCleanup, DeadRuns, LateRuns, PauseExpirations, Unfinished
@@ -95,7 +96,10 @@ def _event_services(settings: Settings, db: Database) -> list[Switched]:
     switched_on = "events" in vacuum.enabled and settings.services.event_persister.enabled
     of_types = {event: timedelta(seconds=kept) for event, kept in vacuum.event_retention_overrides.items()}
     retention = Retention(settings.events.retention_period, of_types)
-    return [(switched_on, EventRetention(db, retention, batch=vacuum.batch_size, interval=vacuum.loop_seconds))]
+    return [
+        (True, EventTallier(db)),
+        (switched_on, EventRetention(db, retention, batch=vacuum.batch_size, interval=vacuum.loop_seconds)),
+    ]
 
 
 def _run_services(settings: Settings, db: Database, runs: Orchestration, tasks: TaskOrchestration) -> list[Switched]:

@@ -138,7 +138,7 @@ def _add_database(commands: Commands) -> None:
         actions,
         "check",
         "compare counts with what they count",
-        "Compare the tallies that counts and histories are read from with the runs themselves.",
+        "Compare the tallies that counts and histories are read from with the runs and the events themselves.",
     )
     check.add_argument("--mend", action="store_true", help="count anew what differs")
     check.set_defaults(run="lictor.cli.history:check")

@@ -3,30 +3,51 @@
 from __future__ import annotations
 
 import argparse
+from datetime import datetime
 
 from lictor import tallies
 from lictor.app import keeping
 from lictor.cli.database import opened
+from lictor.db import Database
+from lictor.events import tallies as event_tallies
 from lictor.flow_runs import retention
 from lictor.kit import clock
 from lictor.settings import Settings
 
 
 def check(settings: Settings, options: argparse.Namespace) -> int:
-    """Compare the tallies with the runs; 1 if they differ and were not mended."""
+    """Compare the tallies with the runs and the events; 1 if they differ and were not mended."""
     with opened(settings) as (database, place):
         database.migrate()
-        wrong = database.read_now(tallies.check)
-        if wrong and options.mend:
-            database.write_now(tallies.mend, wrong)
-            while database.write_now(tallies.settle, clock.now()):
-                pass
-    if not wrong:
-        print(f"{place}: the tallies are what the runs say")
+        runs = _check_runs(database, options.mend)
+        events = _check_events(database, options.mend)
+    outcome = " and are counted anew" if options.mend else ""
+    if runs:
+        quarters = f"{len(runs)} quarters of an hour, from {runs[0]:%Y-%m-%d %H:%M} on"
+        print(f"{place}: {quarters}, were counted wrongly{outcome}")
+    if events:
+        slots = f"{len(events)} quarters of an hour and days, from {events[0]:%Y-%m-%d %H:%M} on"
+        print(f"{place}: the events of {slots}, were counted wrongly{outcome}")
+    if not runs and not events:
+        print(f"{place}: the tallies are what the runs and the events say")
         return 0
-    quarters = f"{len(wrong)} quarters of an hour, from {wrong[0]:%Y-%m-%d %H:%M} on"
-    print(f"{place}: {quarters}, were counted wrongly" + (" and are counted anew" if options.mend else ""))
     return 0 if options.mend else 1
+
+
+def _check_runs(database: Database, mend: bool) -> list[datetime]:
+    wrong = database.read_now(tallies.check)
+    if wrong and mend:
+        database.write_now(tallies.mend, wrong)
+        while database.write_now(tallies.settle, clock.now()):
+            pass
+    return wrong
+
+
+def _check_events(database: Database, mend: bool) -> list[datetime]:
+    wrong = database.read_now(event_tallies.check)
+    if wrong and mend:
+        database.write_now(event_tallies.mend, wrong)
+    return sorted(each.slot for each in wrong)
 
 
 def preview(settings: Settings, options: argparse.Namespace) -> int:

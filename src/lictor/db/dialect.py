@@ -120,6 +120,7 @@ SQLITE = Dialect(
             f"(substr({instant}, 1, 14) || printf('%02d', cast(substr({instant}, 15, 2) as integer) / 15 * 15)"
             " || ':00.000000Z')"
         ),
+        "day": lambda instant: f"(substr({instant}, 1, 10) || 'T00:00:00.000000Z')",
         # Without statistics SQLite cannot tell a few rows from all of them; behind a table's alias.
         "by_index": lambda name: f"indexed by {name}",
         "for_update": _word(""),
@@ -160,8 +161,9 @@ POSTGRES = Dialect(
         "like": _word("ilike"),
         "seconds": lambda a, b: f"cast(extract(epoch from ({a} - {b})) as double precision)",
         "add_seconds": lambda instant, seconds: f"({instant} + make_interval(secs => {seconds}))",
-        # The quarter of an hour that an instant is in.
+        # The quarter of an hour, and the day of UTC, that an instant is in.
         "quarter": lambda instant: f"date_bin('15 minutes', {instant}, timestamptz '2000-01-01 00:00:00+00')",
+        "day": lambda instant: f"date_bin('1 day', {instant}, timestamptz '2000-01-01 00:00:00+00')",
         "by_index": lambda _name: "",
         "for_update": _word("for update"),
         # The row may change meanwhile, but it cannot go away before we commit a row that refers to it.

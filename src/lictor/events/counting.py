@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 
 from lictor.db import Tx, Where
 from lictor.db.statement import composed
-from lictor.events import listing
+from lictor.events import filters, listing, tallies
 from lictor.events.filters import EventFilter
 from lictor.events.types import RESOURCE_NAME
 from lictor.kit import clock, times
@@ -112,16 +112,27 @@ def _end(moment: datetime, unit: TimeUnit) -> datetime:
 
 
 def _by_time(tx: Tx, wanted: EventFilter, unit: TimeUnit, size: timedelta) -> list[EventCount]:
-    since, until = times.utc(wanted.occurred.since), times.utc(wanted.occurred.until)
+    since, until = listing.period(wanted)
     edges = bounds(since, until, unit, size)
     if len(edges) < 2:
         return []
-    found = listing.narrowed(tx, wanted)
-    counts = _of_few(tx, found.where, edges) if found.few else _of_spans(tx, wanted, edges)
+    counts = _tallied(tx, wanted, edges)
+    if counts is None:
+        found = listing.narrowed(tx, wanted)
+        counts = _of_few(tx, found.where, edges) if found.few else _of_spans(tx, wanted, edges)
     return [
         EventCount(str(index), low.isoformat(), counts[index], low, high - MICROSECOND)
         for index, (low, high) in enumerate(pairwise(edges))
     ]
+
+
+def _tallied(tx: Tx, wanted: EventFilter, edges: list[datetime]) -> list[int] | None:
+    names = filters.names_alone(wanted)
+    if names is None:
+        return None
+    since, until = listing.period(wanted)
+    spans = [(max(low, since), min(high - MICROSECOND, until)) for low, high in pairwise(edges)]
+    return tallies.counts(tx, spans, names)
 
 
 def _of_few(tx: Tx, where: Where, edges: list[datetime]) -> list[int]:
@@ -133,7 +144,7 @@ def _of_few(tx: Tx, where: Where, edges: list[datetime]) -> list[int]:
 
 def _of_spans(tx: Tx, wanted: EventFilter, edges: list[datetime]) -> list[int]:
     """One range of an index for each span."""
-    since, until = times.utc(wanted.occurred.since), times.utc(wanted.occurred.until)
+    since, until = listing.period(wanted)
     clipped = [max(edges[0], since), *edges[1:-1], min(edges[-1], until + MICROSECOND)]
     where = listing.narrowed(tx, wanted, occurred=False).where
     text = f"""
@@ -179,6 +190,10 @@ _NAMES_OF_FEW = """
 
 
 def _by_name(tx: Tx, wanted: EventFilter) -> list[EventCount]:
+    names = filters.names_alone(wanted)
+    tallied = None if names is None else tallies.by_name(tx, listing.period(wanted), names)
+    if tallied is not None:
+        return [EventCount(row.event, row.event, row.events, row.oldest, row.latest) for row in tallied]
     found = listing.narrowed(tx, wanted)
     text = _NAMES_OF_FEW if found.few else _NAMES
     return [row.as_count() for row in tx.composed(_Counted, text, found.where)]

@@ -177,6 +177,23 @@ def add(found: Where, wanted: EventFilter, *, occurred: bool = True) -> None:
         raise Unprocessable(f"The filter has more than {MOST_CONDITIONS} conditions.")
 
 
+def names_alone(wanted: EventFilter) -> Where | None:
+    """The conditions on `e.event` of a filter that asks for nothing but names and a time; None for any other."""
+    for resource in [
+        *([wanted.resource] if wanted.resource else []),
+        *wanted.every_any_resource,
+        *wanted.every_related,
+    ]:
+        if any(getattr(resource, name) for name in resource.__struct_fields__):
+            return None
+    if wanted.id.id or (wanted.text is not None and wanted.text.conditions(on(TEXT))):
+        return None
+    found = Where()
+    if wanted.event is not None:
+        _add_name(found, wanted.event)
+    return None if len(found.params) > MOST_CONDITIONS else found
+
+
 def candidates(wanted: EventFilter) -> list[tuple[Where, bool]]:
     """Conditions on `event_resources r`: an event that the filter lets through has a row that meets each of them.
 

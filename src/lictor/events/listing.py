@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -11,10 +12,11 @@ from msgspec import Struct
 
 from lictor.db import Tx, Where
 from lictor.db.statement import composed
-from lictor.events import filters
+from lictor.events import filters, tallies
 from lictor.events.filters import EventFilter, Order
 from lictor.events.reading import COLUMNS, Recorded
 from lictor.events.types import ReceivedEvent
+from lictor.kit import times
 
 MOST_ON_A_PAGE = 50
 # Events of a resource up to which they are looked at one by one; of more, the log is read in order instead.
@@ -51,7 +53,9 @@ class Narrowed(NamedTuple):
 
 def first_page(tx: Tx, wanted: EventFilter, size: int) -> Slice:
     where = narrowed(tx, wanted)
-    total = count(tx, wanted, where.where if where.few else narrowed(tx, wanted, few=FEW_TO_COUNT).where)
+    total = tallied(tx, wanted)
+    if total is None:
+        total = count(tx, wanted, where.where if where.few else narrowed(tx, wanted, few=FEW_TO_COUNT).where)
     return _slice(tx, Continuation(wanted, total, size, 0), where.where)
 
 
@@ -106,6 +110,20 @@ def page(tx: Tx, wanted: EventFilter, where: Where, limit: int, offset: int = 0)
         where ranked.place = 1 order by {order} limit :limit offset :offset
     """
     return tx.composed(Recorded, text, where, limit=limit, offset=offset)
+
+
+def tallied(tx: Tx, wanted: EventFilter) -> int | None:
+    """How many events there are, if tallies know; those of names at a time, that is."""
+    names = filters.names_alone(wanted)
+    if names is None:
+        return None
+    found = tallies.counts(tx, [period(wanted)], names)
+    return None if found is None else found[0]
+
+
+def period(wanted: EventFilter) -> tuple[datetime, datetime]:
+    """From when to when, both included."""
+    return times.utc(wanted.occurred.since), times.utc(wanted.occurred.until)
 
 
 def count(tx: Tx, wanted: EventFilter, where: Where) -> int:

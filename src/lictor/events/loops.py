@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from lictor.db import Database, Tx, space, sql
+from lictor.events import tallies
 from lictor.events.types import RESOURCE_ID, Labels
 from lictor.kit import clock
 from lictor.loops import Service
@@ -21,6 +22,7 @@ class Old(Struct):
 
     position: int
     occurred: datetime
+    event: str
     resource_id: str
     related: list[Labels]
 
@@ -29,7 +31,7 @@ OLD = sql(
     "events.old",
     Old,
     """
-    select e.position, e.occurred, e.resource_id, e.related from events e where e.occurred < {ts:before}
+    select e.position, e.occurred, e.event, e.resource_id, e.related from events e where e.occurred < {ts:before}
     order by e.occurred limit :limit
     """,
 )
@@ -37,7 +39,7 @@ OLD_OF_TYPE = sql(
     "events.old_of_type",
     Old,
     """
-    select e.position, e.occurred, e.resource_id, e.related from events e
+    select e.position, e.occurred, e.event, e.resource_id, e.related from events e
     where e.event = {text:event} and e.occurred < {ts:before} order by e.occurred limit :limit
     """,
 )
@@ -101,6 +103,15 @@ def old(tx: Tx, event: str | None, before: datetime, limit: int) -> list[Old]:
 
 
 def delete(tx: Tx, events: list[Old]) -> int:
+    if not events:
+        return 0
+    tallied = tallies.forget(tx, events)
+    gone = _delete(tx, events)
+    tallies.narrow(tx, tallied)
+    return gone
+
+
+def _delete(tx: Tx, events: list[Old]) -> int:
     positions: dict[str, list[int]] = defaultdict(list)
     for event in events:
         for resource_id in {event.resource_id, *(labels[RESOURCE_ID] for labels in event.related)}:
@@ -108,4 +119,4 @@ def delete(tx: Tx, events: list[Old]) -> int:
     # In one order everywhere: two rounds at once must not wait for each other in a ring.
     rows = [{"resource_id": resource_id, "positions": positions[resource_id]} for resource_id in sorted(positions)]
     tx.many(DELETE_RESOURCES, rows)
-    return tx.run(DELETE, positions=[event.position for event in events]) if events else 0
+    return tx.run(DELETE, positions=[event.position for event in events])

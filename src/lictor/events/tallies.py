@@ -1,0 +1,404 @@
+"""Event tallies: how many events of each name there were, by quarter of an hour and by day of when they occurred.
+
+Counts over weeks must not read a million events. Nobody who writes an event does anything for that: a service follows
+the log and *folds* what it reads into the tallies, in the transaction that moves its position on:
+
+    positions     ───────────── folded ─────────────────▶│── fresh: read from the log ──
+                  (but for gaps: written by transactions that were still open when others had passed them)
+
+    time asked    ▐ its rows │ quarters │ days │ days │ … │ quarters │ its rows ▌
+
+A question takes whole days and quarters from the tallies, the two edges from the events themselves, and what was not
+folded yet, which is little, from the log; one statement does it all, so it sees one state of things. An answer is
+always exact, whether the service runs or not. Retention takes what it deletes out of the tallies, in its transaction.
+
+With several writers (PostgreSQL) an event may become visible after later ones were folded: the positions that a round
+passed without seeing are gaps, looked for again until nobody can still be about to commit them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple, Protocol
+
+from msgspec import Struct
+
+from lictor.db import Database, Tx, Where, sql
+from lictor.feed.positions import GAP_SECONDS, MOST_GAPS
+from lictor.kit import clock, times
+from lictor.loops import Service
+
+QUARTER, DAY = 0, 1
+SIZES = (timedelta(minutes=15), timedelta(days=1))
+TICK = timedelta(microseconds=1)
+FIRST = datetime.min.replace(tzinfo=UTC)
+LAST = datetime.max.replace(tzinfo=UTC)
+# With more than so many events to fold, after an upgrade for instance, a question reads the events alone.
+MOST_FRESH = 50_000
+BATCH = 2_000
+
+LOCK = sql("event_tallies.lock", int, "select position from event_tally_progress where id = 1 {for_update}")
+FRESH = sql(
+    "event_tallies.fresh",
+    int,
+    """
+    select (select coalesce(max(e.position), 0) from events e) - p.position + (select count(*) from event_tally_gap)
+    from event_tally_progress p where p.id = 1
+    """,
+)
+NEXT = sql(
+    "event_tallies.next",
+    int,
+    "select e.position from events e where e.position > {int:last} order by e.position limit :limit",
+)
+LATE = sql(
+    "event_tallies.late",
+    int,
+    "select g.position from event_tally_gap g cross join events e where e.position = g.position",
+)
+_ADD = """
+    insert into event_tally (level, slot, event, events, oldest, latest)
+    select l.level, case when l.level = 0 then {quarter:e.occurred} else {day:e.occurred} end, e.event,
+        count(*), min(e.occurred), max(e.occurred)
+    from events e cross join (select 0 as level union all select 1) l
+    where %s
+    group by 1, 2, 3
+"""
+FOLD = sql(
+    "event_tallies.fold",
+    None,
+    _ADD % "e.position {in:positions:bigint}"
+    + """
+    on conflict (level, slot, event) do update set events = event_tally.events + excluded.events,
+        oldest = case when excluded.oldest < event_tally.oldest then excluded.oldest else event_tally.oldest end,
+        latest = case when excluded.latest > event_tally.latest then excluded.latest else event_tally.latest end
+    """,
+)
+MOVE = sql("event_tallies.move", None, "update event_tally_progress set position = :position where id = 1")
+PASS = sql("event_tallies.pass", None, "insert into event_tally_gap (position, passed) values (:position, :passed)")
+FILL = sql("event_tallies.fill", None, "delete from event_tally_gap where position {in:positions:bigint}")
+GIVE_UP = sql("event_tallies.give_up", None, "delete from event_tally_gap where passed < {ts:before}")
+
+
+def waiting(tx: Tx) -> int:
+    """How many positions there are that a round would look at."""
+    return max(0, tx.one(FRESH) or 0)
+
+
+def fold(tx: Tx, limit: int) -> int:
+    """Count the next events of the log; how many there were."""
+    last = tx.one(LOCK) or 0
+    late = tx.all(LATE)
+    ahead = tx.all(NEXT, last=last, limit=limit)
+    if late:
+        tx.run(FILL, positions=late)
+    now = clock.now()
+    tx.run(GIVE_UP, before=now - timedelta(seconds=GAP_SECONDS))
+    if ahead:
+        begin = max(last + 1, ahead[-1] - MOST_GAPS)
+        missing = set(range(begin, ahead[-1])).difference(ahead)
+        tx.many(PASS, [{"position": position, "passed": now} for position in sorted(missing)])
+        tx.run(MOVE, position=ahead[-1])
+    if late or ahead:
+        # By position: what has become visible since then is a gap, and must not be counted as well.
+        tx.run(FOLD, positions=late + ahead)
+    return len(late) + len(ahead)
+
+
+class Gone(Protocol):
+    """An event that is being deleted."""
+
+    position: int
+    occurred: datetime
+    event: str
+
+
+Touched = list[dict[str, Any]]
+
+
+GAPS = sql("event_tallies.gaps", int, "select position from event_tally_gap")
+TAKE = sql(
+    "event_tallies.take",
+    None,
+    """
+    update event_tally set events = events - :gone
+    where level = :level and slot = {ts:slot} and event = {text:event}
+    """,
+)
+EMPTY = sql(
+    "event_tallies.empty",
+    None,
+    "delete from event_tally where level = :level and slot = {ts:slot} and event = {text:event} and events <= 0",
+)
+_REMAINING = """
+    select {which}(e.occurred) from events e
+    where e.event = {{text:event}} and e.occurred >= {{ts:slot}} and e.occurred <= {{ts:end}}"""
+# What has not been folded yet may be among them: it belongs to the same answers.
+NARROW = sql(
+    "event_tallies.narrow",
+    None,
+    f"""
+    update event_tally set oldest = coalesce(({_REMAINING.format(which="min")}), oldest),
+        latest = coalesce(({_REMAINING.format(which="max")}), latest)
+    where level = :level and slot = {{ts:slot}} and event = {{text:event}}
+    """,
+)
+
+
+def forget(tx: Tx, events: Iterable[Gone]) -> Touched:
+    """Take events out of the tallies that are about to be deleted; `narrow` what was touched when they are."""
+    last = tx.one(LOCK) or 0
+    gaps = set(tx.all(GAPS))
+    gone: Counter[tuple[int, datetime, str]] = Counter()
+    for event in events:
+        folded = event.position <= last and event.position not in gaps
+        gone.update({(level, floor(event.occurred, level), event.event): int(folded) for level in (QUARTER, DAY)})
+    rows = [
+        {"level": level, "slot": slot, "event": event, "gone": many}
+        for (level, slot, event), many in sorted(gone.items())
+    ]
+    tx.many(TAKE, rows)
+    tx.many(EMPTY, rows)
+    return rows
+
+
+def narrow(tx: Tx, touched: Touched) -> None:
+    """Say of these tallies when the first and the last of their remaining events occurred."""
+    tx.many(NARROW, [{**row, "end": end(row["slot"], row["level"])} for row in touched])
+
+
+def floor(instant: datetime, level: int) -> datetime:
+    """The slot that an instant is in."""
+    utc = times.utc(instant)
+    if level == DAY:
+        return utc.replace(hour=0, minute=0, second=0, microsecond=0)
+    return utc.replace(minute=utc.minute // 15 * 15, second=0, microsecond=0)
+
+
+def end(slot: datetime, level: int) -> datetime:
+    """The last instant of a slot."""
+    return slot + (SIZES[level] - TICK)
+
+
+class Piece(NamedTuple):
+    """From one instant to another, both included, within the span with this number."""
+
+    first: datetime
+    last: datetime
+    span: int
+
+    def text(self) -> str:
+        return f"{times.text(self.first)}{times.text(self.last)}{self.span}"
+
+
+class Pieces:
+    """Spans of time, cut into what is read from the events and what from either tally."""
+
+    def __init__(self, spans: Iterable[tuple[datetime, datetime]]) -> None:
+        self.rows: list[Piece] = []
+        self.tallied: tuple[list[Piece], list[Piece]] = ([], [])
+        for number, (first, last) in enumerate(spans):
+            self._cut(first, last, number, QUARTER)
+
+    def _cut(self, first: datetime, last: datetime, span: int, level: int) -> None:
+        """Whole slots of a level are cut further; what is left at either edge is of the level below."""
+        if first > last:
+            return
+        begin, behind = _ceil(first, level), floor(last + TICK if last < LAST else last, level)
+        below = self.rows if level == QUARTER else self.tallied[level - 1]
+        if begin is None or begin >= behind:
+            below.append(Piece(first, last, span))
+            return
+        if first < begin:
+            below.append(Piece(first, begin - TICK, span))
+        if level == DAY:
+            self.tallied[DAY].append(Piece(begin, behind - TICK, span))
+        else:
+            self._cut(begin, behind - TICK, span, level + 1)
+        if behind <= last:
+            below.append(Piece(behind, last, span))
+
+    def params(self) -> dict[str, Any]:
+        stretches = self._stretches()
+        return {
+            "rows": [piece.text() for piece in self.rows],
+            "quarters": [piece.text() for piece in self.tallied[QUARTER]],
+            "days": [piece.text() for piece in self.tallied[DAY]],
+            "first": stretches[0].first if stretches else LAST,
+            "last": stretches[-1].last if stretches else FIRST,
+        }
+
+    def _stretches(self) -> list[Piece]:
+        return sorted([*self.tallied[QUARTER], *self.tallied[DAY]])
+
+    def place(self, occurred: Iterable[datetime]) -> Counter[int]:
+        """Of events, those that a tally would hold, by their spans."""
+        stretches = self._stretches()
+        begins = [piece.first for piece in stretches]
+        found = (stretches[bisect_right(begins, at) - 1] for at in occurred)
+        return Counter(piece.span for at, piece in zip(occurred, found, strict=True) if piece.first <= at <= piece.last)
+
+
+def _ceil(instant: datetime, level: int) -> datetime | None:
+    slot = floor(instant, level)
+    if slot == instant:
+        return slot
+    return slot + SIZES[level] if slot < LAST - SIZES[level] else None
+
+
+# `cross join`: SQLite would rather read all events than the gaps first.
+_FRESH = """
+    fresh (occurred, event) as materialized (
+        select e.occurred, e.event from events e
+        where e.position > (select p.position from event_tally_progress p where p.id = 1)
+        union all
+        select e.occurred, e.event from event_tally_gap g cross join events e where e.position = g.position
+    )"""
+_LOW = "cast(substr(each.value, 1, 27) as {ts_type})"
+_HIGH = "cast(substr(each.value, 28, 27) as {ts_type})"
+_IN_ROWS = f"e.occurred >= {_LOW} and e.occurred <= {_HIGH} and {{where}}"
+_IN_TALLY = f"e.slot >= {_LOW} and e.slot <= {_HIGH} and {{where}}"
+_IN_FRESH = "e.occurred >= {ts:first} and e.occurred <= {ts:last} and {where}"
+
+
+class _Part(Struct):
+    """Events of a span, or one that was not folded yet."""
+
+    span: int
+    occurred: datetime | None
+    events: int
+
+
+_SPAN = "cast(substr(each.value, 55) as integer)"
+_COUNTS = f"""
+    with {_FRESH}
+    select span, cast(null as {{ts_type}}), cast(many as {{int_type}}) from (
+        select {_SPAN} as span, (select count(*) from events e where {_IN_ROWS}) as many from {{each:rows}}
+        union all
+        select {_SPAN}, (select sum(e.events) from event_tally e where e.level = 0 and {_IN_TALLY})
+            from {{each:quarters}}
+        union all
+        select {_SPAN}, (select sum(e.events) from event_tally e where e.level = 1 and {_IN_TALLY})
+            from {{each:days}}
+    ) parts where many > 0
+    union all
+    select 0, e.occurred, 1 from fresh e where {_IN_FRESH}"""
+
+
+def counts(tx: Tx, spans: list[tuple[datetime, datetime]], names: Where) -> list[int] | None:
+    """How many events there are in each span of time (both ends included; ascending and apart) that meet a condition
+    on `e.event`. None if tallies are of no use."""
+    pieces = Pieces(spans)
+    if not useful(tx, pieces):
+        return None
+    found = [0] * len(spans)
+    fresh = []
+    for part in tx.composed(_Part, _COUNTS, names, **pieces.params()):
+        if part.occurred is None:
+            found[part.span] += part.events
+        else:
+            fresh.append(part.occurred)
+    for span, events in pieces.place(fresh).items():
+        found[span] += events
+    return found
+
+
+def useful(tx: Tx, pieces: Pieces) -> bool:
+    return any(pieces.tallied) and waiting(tx) <= MOST_FRESH
+
+
+class Named(Struct):
+    """How many events have a name, and when the first and the last of them occurred."""
+
+    event: str
+    events: int
+    oldest: datetime
+    latest: datetime
+
+
+_SUMS = "sum(e.events), min(e.oldest), max(e.latest)"
+_NAMES = f"""
+    with {_FRESH}
+    select event, cast(sum(many) as {{int_type}}) as events, min(oldest), max(latest) from (
+        select e.event, count(*) as many, min(e.occurred) as oldest, max(e.occurred) as latest
+        from {{each:rows}} cross join events e where {_IN_ROWS} group by e.event
+        union all
+        select e.event, {_SUMS} from {{each:quarters}} cross join event_tally e
+        where e.level = 0 and {_IN_TALLY} group by e.event
+        union all
+        select e.event, {_SUMS} from {{each:days}} cross join event_tally e
+        where e.level = 1 and {_IN_TALLY} group by e.event
+        union all
+        select e.event, count(*), min(e.occurred), max(e.occurred) from fresh e where {_IN_FRESH} group by e.event
+    ) parts group by event order by events desc, event"""
+
+
+def by_name(tx: Tx, span: tuple[datetime, datetime], names: Where) -> list[Named] | None:
+    """The same by name; those of most events first."""
+    pieces = Pieces([span])
+    return tx.composed(Named, _NAMES, names, **pieces.params()) if useful(tx, pieces) else None
+
+
+class Wrong(Struct):
+    """A slot whose tally is not what its events say."""
+
+    level: int
+    slot: datetime
+
+
+_FOLDED = """
+    e.position <= (select p.position from event_tally_progress p where p.id = 1)
+    and e.position not in (select g.position from event_tally_gap g)"""
+WRONG = sql(
+    "event_tallies.wrong",
+    Wrong,
+    f"""
+    with counted (level, slot, event, events) as (
+        select l.level, case when l.level = 0 then {{quarter:e.occurred}} else {{day:e.occurred}} end, e.event, count(*)
+        from events e cross join (select 0 as level union all select 1) l where {_FOLDED} group by 1, 2, 3
+    ),
+    tallied (level, slot, event, events) as (select level, slot, event, events from event_tally)
+    select distinct w.level, w.slot from (
+        select * from (select * from counted except select * from tallied) missing
+        union all select * from (select * from tallied except select * from counted) surplus
+    ) w order by 1, 2
+    """,
+)
+CLEAR = sql("event_tallies.clear", None, "delete from event_tally where level = :level and slot = {ts:slot}")
+COUNT = sql(
+    "event_tallies.count",
+    None,
+    _ADD % f"l.level = :level and e.occurred >= {{ts:slot}} and e.occurred <= {{ts:end}} and {_FOLDED}",
+)
+
+
+def check(tx: Tx) -> list[Wrong]:
+    """The slots whose tallies are not what the folded events say. There should never be one."""
+    return tx.all(WRONG)
+
+
+def mend(tx: Tx, wrong: list[Wrong]) -> None:
+    """Count slots again."""
+    tx.one(LOCK)
+    places = [{"level": each.level, "slot": each.slot} for each in wrong]
+    tx.many(CLEAR, places)
+    tx.many(COUNT, [{**place, "end": end(each.slot, each.level)} for place, each in zip(places, wrong, strict=True)])
+
+
+class EventTallier(Service):
+    """Folds what the log has brought since the last round."""
+
+    name = "event-tallies"
+    batch = BATCH
+
+    def __init__(self, db: Database, interval: float = 5.0) -> None:
+        super().__init__(interval)
+        self._db = db
+
+    async def run_once(self) -> int:
+        if not await self._db.read(waiting):
+            return 0
+        return await self._db.write(fold, BATCH)
