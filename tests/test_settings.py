@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from lictor.kit.catch_up import Policy
 from lictor.settings import Flag, UnusableSetting, database_url, read, shown, without_effect
 from lictor.settings.reading import WITHOUT_EFFECT, leaves
 
@@ -58,6 +59,8 @@ def test_an_empty_variable_counts_as_not_set() -> None:
          "services.db_vacuum.event_retention_overrides", {"a": 60.0}),
         ("PREFECT_API_DATABASE_TIMEOUT", "7", "database.timeout", 7.0),
         ("PREFECT_UI_API_URL", "http://here/api", "ui.api_url", "http://here/api"),
+        ("LICTOR_CATCH_UP_POLICY", "latest_only", "lictor.catch_up.policy", Policy(1)),
+        ("LICTOR_CATCH_UP_DEPLOYMENTS", '{"f/d": "max_queued=3"}', "lictor.catch_up.deployments", {"f/d": Policy(3)}),
         ("LICTOR_HOME", "/data", "lictor.home", Path("/data")),
     ],
 )  # fmt: skip
@@ -80,6 +83,8 @@ def test_each_kind_of_value(variable: str, text: str, path: str, value: object) 
         ("PREFECT_SERVER_EVENTS_RETENTION_PERIOD", "-5", "a number of seconds or an ISO 8601 duration"),
         ("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", "everything", "events, flow_runs and orphans"),
         ("PREFECT_SERVER_SERVICES_DB_VACUUM_EVENT_RETENTION_OVERRIDES", "{", "JSON such as"),
+        ("LICTOR_CATCH_UP_POLICY", "newest", "all, latest_only or max_queued=N"),
+        ("LICTOR_CATCH_UP_DEPLOYMENTS", '{"f/d": "newest"}', "JSON such as"),
         ("LICTOR_READER_THREADS", "0", "a whole number from 1 to 64"),
     ],
 )

@@ -11,7 +11,7 @@ from tests.architecture.test_plans import RUNS, START, _plan, an_id, fill, gathe
 from lictor.db import Database, Tx
 from lictor.db.statement import SQLITE, Statement, composed
 from lictor.deployments import scheduler, status
-from lictor.flow_runs import planned
+from lictor.flow_runs import catch_up, planned
 
 DEPLOYMENTS = 1000
 NOW = START + timedelta(minutes=RUNS)
@@ -60,6 +60,9 @@ CASES = (
     Case(planned.DELETE_MADE, ONE, (WAITING,)),
     Case(planned.DELETE_PLANNED, ONE, (WAITING,)),
     Case(planned.BURY_PLANNED, {**ONE, "now": NOW}, (WAITING, "ix_log__flow_run_id_timestamp")),
+    Case(catch_up.BEHIND, {"now": START}, ("ix_flow_run__due",)),
+    Case(catch_up.OVERTAKEN, {**ONE, "now": NOW, "newest": 3, "limit": 500}, (WAITING, BY_DEPLOYMENT)),
+    Case(catch_up.IS_OVERTAKEN, {"id": an_id(7), "now": NOW, "newest": 3}, (BY_DEPLOYMENT,)),
     Case(
         status.WORTH_NOTING,
         {"deployment_ids": [], "work_queue_ids": [an_id(7)], "noted_before": NOW},

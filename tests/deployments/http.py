@@ -24,6 +24,7 @@ from lictor.deployments.loops import ScheduleAuditor, Scheduler
 from lictor.deployments.scheduler import Horizon
 from lictor.flow_runs import list_routes
 from lictor.flow_runs import routes as run_routes
+from lictor.flow_runs.catch_up import CatchUp
 from lictor.flow_runs.transitions import Orchestration
 from lictor.kit import clock
 from lictor.work_pools import routes as pool_routes
@@ -64,9 +65,10 @@ RUNS = sql(
 class Api:
     """The routes, the scheduler and the auditor."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, catch_up: CatchUp | None = None) -> None:
         self.db = db
         self.now = START
+        self.orchestration = Orchestration(limits=deployment_slots(Waits()), catch_up=catch_up or CatchUp())
         clock.set_source(lambda: self.now)
         self.http: TestClient = calls.client(
             db,
@@ -77,7 +79,7 @@ class Api:
             pool_routes.router,
             limit_routes.router,
             routes.router,
-            runs=Orchestration(limits=deployment_slots(Waits())),
+            runs=self.orchestration,
             waits=Waits(),
             followers=PollFollowers(),
             blocks=Blocks(Cipher(None, None), lambda tx: None),

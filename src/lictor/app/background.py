@@ -23,7 +23,7 @@ from lictor.events.loops import EventRetention, Retention
 from lictor.events.tallies import EventTallier
 from lictor.feed import Bells
 from lictor.flow_runs.heartbeats import Patience
-from lictor.flow_runs.loops import CancellationCleanup, DeadRuns, LateRuns, PauseExpirations, Unfinished
+from lictor.flow_runs.loops import CancellationCleanup, DeadRuns, LateRuns, OvertakenRuns, PauseExpirations, Unfinished
 from lictor.flow_runs.retention import Keeping, RunRetention
 from lictor.flow_runs.transitions import Orchestration
 from lictor.logs import LogSweeper
@@ -107,10 +107,11 @@ def _run_services(settings: Settings, db: Database, runs: Orchestration, tasks: 
     late, pauses = settings.services.late_runs, settings.services.pause_expirations
     cancels, unfinished = settings.services.cancellation_cleanup, settings.lictor.unfinished
     timeout = timedelta(seconds=cancels.cancelling_timeout_seconds)
-    dead = settings.lictor.dead_runs
+    dead, catch_up = settings.lictor.dead_runs, settings.lictor.catch_up
     patience = Patience(dead.missed_heartbeats, dead.heartbeat_seconds, dead.quiet_seconds)
     return [
         (late.enabled, LateRuns(db, runs, late.after_seconds, late.loop_seconds)),
+        (catch_up.enabled, OvertakenRuns(db, runs, catch_up.loop_seconds)),
         (pauses.enabled, PauseExpirations(db, runs, pauses.loop_seconds)),
         (
             cancels.enabled,

@@ -20,6 +20,7 @@ from lictor.events.ingest import EventLimits, Intake
 from lictor.events.streaming import EventStream, Hub
 from lictor.feed import Bells
 from lictor.flow_runs import heartbeats
+from lictor.flow_runs.catch_up import CatchUp
 from lictor.flow_runs.transitions import Orchestration
 from lictor.flows import Going
 from lictor.logs import LogStream
@@ -56,7 +57,7 @@ def bind(settings: Settings, db: Database, bells: Bells, cipher: Cipher) -> dict
         Settings: settings,
         Blocks: Blocks(cipher, admin.forget_lost_result_storage),
         ResultStorageBlocks: ResultStorageBlocks(block_documents.capabilities),
-        Orchestration: Orchestration(rules, deployment_slots(waits)),
+        Orchestration: Orchestration(rules, deployment_slots(waits), catch_up_of(settings)),
         TaskOrchestration: TaskOrchestration(rules, tag_slots(waits)),
         Waits: waits,
         PollFollowers: PollFollowers((queues_polled,)),
@@ -73,6 +74,10 @@ def bind(settings: Settings, db: Database, bells: Bells, cipher: Cipher) -> dict
             page_size=settings.events.websocket_backfill_page_size,
         ),
     }
+
+
+def catch_up_of(settings: Settings) -> CatchUp:
+    return CatchUp(settings.lictor.catch_up.policy, settings.lictor.catch_up.deployments)
 
 
 def cipher_of(settings: Settings, url: str) -> Cipher:

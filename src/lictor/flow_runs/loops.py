@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from msgspec import Struct
 
 from lictor.db import Database, Tx, sql
-from lictor.flow_runs import children, heartbeats
+from lictor.flow_runs import catch_up, children, heartbeats
 from lictor.flow_runs.heartbeats import Patience
 from lictor.flow_runs.policies import MARK_LATE
 from lictor.flow_runs.store import Subject
@@ -94,6 +94,22 @@ def late(tx: Tx, before: datetime, limit: int) -> list[Due]:
 def _late(subject: Subject) -> State | None:
     at = subject.run.next_scheduled_start_time
     return None if at is None else constructors.late(at)
+
+
+class OvertakenRuns(Service):
+    """Skips runs that piled up, where newer ones are to be started in their place; `catch_up` tells which."""
+
+    name = "overtaken-runs"
+    batch = ROUND
+
+    def __init__(self, db: Database, orchestration: Orchestration, interval: float = 5.0) -> None:
+        super().__init__(interval)
+        self._db = db
+        self._catch_up = orchestration.catch_up
+        self._sweep = Sweep(db, orchestration, lambda _subject: catch_up.skipped())
+
+    async def run_once(self) -> int:
+        return await self._sweep.over(await self._db.read(catch_up.overtaken, self._catch_up, clock.now(), self.batch))
 
 
 class PauseExpirations(Service):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lictor.flow_runs import rules, slot_rules
+from lictor.flow_runs import catch_up, rules, slot_rules
 from lictor.flow_runs.tracking import FLOW_TRACKING
 from lictor.states.decisions import Policy
 from lictor.states.rules import copy_scheduled_time, submit_once, wait_for_scheduled_time
@@ -50,6 +50,9 @@ MARK_LATE = Policy(
     (rules.late_once, slot_rules.cancel_instead_of_late, rules.announce),
     FLOW_TRACKING,
 )
+
+# For a run that may not begin any more, because newer ones were to.
+SKIP = Policy("SkipOvertakenRunPolicy", (rules.decide_once, catch_up.skip, rules.announce), FLOW_TRACKING)
 
 
 def flow_policy(force: bool, policy: Policy = CORE_FLOW) -> Policy:

@@ -14,7 +14,8 @@ from msgspec import Struct
 from lictor import observed_states, tallies
 from lictor.db import Tx
 from lictor.events import store as events
-from lictor.flow_runs import announcing, children, inputs, store
+from lictor.flow_runs import announcing, catch_up, children, inputs, store
+from lictor.flow_runs.catch_up import CatchUp
 from lictor.flow_runs.effects import (
     DeleteInputs,
     FlowEffect,
@@ -25,7 +26,7 @@ from lictor.flow_runs.effects import (
     StateEntered,
 )
 from lictor.flow_runs.facts import FlowFacts, NoLimits
-from lictor.flow_runs.policies import flow_policy
+from lictor.flow_runs.policies import SKIP, flow_policy
 from lictor.flow_runs.store import Subject
 from lictor.kit import clock
 from lictor.states.callers import SERVER, Caller
@@ -35,10 +36,12 @@ from lictor.task_runs import transitions as task_transitions
 
 
 class Orchestration(Struct, frozen=True):
-    """What transitions go by: settings, and how they reach the deployments' concurrency limits."""
+    """What transitions go by: settings, how they reach the deployments' concurrency limits, and which of the runs that
+    piled up may start."""
 
     settings: RuleSettings = DEFAULT_SETTINGS
     limits: Callable[[Tx], FlowFacts] = lambda _tx: NoLimits()
+    catch_up: CatchUp = CatchUp()
 
 
 def set_state(
@@ -80,13 +83,18 @@ def set_state_of(
         client_version=caller.client_version,
         settings=orchestration.settings,
     )
-    decision = decide(policy or flow_policy(force), transition)
+    decision = decide(policy or _policy(tx, orchestration, subject, proposed, force), transition)
     _write(tx, subject, decision, now)
     for effect in decision.effects:
         carry_out(tx, effect, subject, facts)
     if decision.new and subject.run.state_type in (CANCELLING, CANCELLED):
         _cancel_children(tx, orchestration, subject.run.id)
     return decision.outcome()
+
+
+def _policy(tx: Tx, orchestration: Orchestration, subject: Subject, proposed: State, force: bool) -> Policy:
+    overtaken = not force and catch_up.is_overtaken(tx, orchestration.catch_up, subject, proposed.type)
+    return SKIP if overtaken else flow_policy(force)
 
 
 def _write(tx: Tx, subject: Subject, decision: Decision, now: datetime) -> None:

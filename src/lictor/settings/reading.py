@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 
 import msgspec
 
+from lictor.kit import catch_up
 from lictor.kit.errors import LictorError
 from lictor.settings.tree import Group, Lictor, Secret, Settings
 
@@ -196,6 +197,11 @@ def _seconds_by_name(text: str, leaf: Leaf) -> dict[str, float]:
     return msgspec.json.decode(text.encode(), type=dict[str, Annotated[float, msgspec.Meta(ge=0)]])
 
 
+def _policies_by_name(text: str, leaf: Leaf) -> dict[str, catch_up.Policy]:
+    found = msgspec.json.decode(text.encode(), type=dict[str, str])
+    return {name: catch_up.parsed(policy) for name, policy in found.items()}
+
+
 _READERS: dict[Any, Reader] = {
     str: lambda text, leaf: text,
     Secret: lambda text, leaf: Secret(text),
@@ -206,6 +212,8 @@ _READERS: dict[Any, Reader] = {
     timedelta: _duration,
     frozenset[str]: _vacuums,
     dict[str, float]: _seconds_by_name,
+    catch_up.Policy: lambda text, leaf: catch_up.parsed(text.lower()),
+    dict[str, catch_up.Policy]: _policies_by_name,
 }
 
 _ACCEPTED: dict[Any, str] = {
@@ -218,6 +226,8 @@ _ACCEPTED: dict[Any, str] = {
     timedelta: "a number of seconds or an ISO 8601 duration such as PT1H",
     frozenset[str]: "true, false or some of events, flow_runs and orphans with commas",
     dict[str, float]: 'JSON such as {"prefect.flow-run.heartbeat": 86400}',
+    catch_up.Policy: "all, latest_only or max_queued=N",
+    dict[str, catch_up.Policy]: 'JSON such as {"my-flow/my-deployment": "latest_only"}',
 }
 
 

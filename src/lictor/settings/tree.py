@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
 
+from lictor.kit.catch_up import Policy
+
 
 class Secret:
     """A text that no repr, log line or error shows."""
@@ -420,6 +422,21 @@ class Retention(Group, frozen=True):
     ] = field(default_factory=dict)
 
 
+class CatchUp(Group, frozen=True):
+    """Scheduled runs that piled up while nobody took them."""
+
+    policy: Annotated[
+        Policy, about("Which of the scheduled runs that piled up start: all, latest_only, or max_queued=N.")
+    ] = Policy()
+    deployments: Annotated[
+        dict[str, Policy], about("JSON of deployment (flow/deployment) to such a policy, for those of their own.")
+    ] = field(default_factory=dict)
+    enabled: Annotated[
+        bool, about("Look for runs that are to be skipped; without it they are when somebody would start them.")
+    ] = True
+    loop_seconds: Annotated[float, about("Seconds between rounds.", ge=0)] = 5.0
+
+
 class Lictor(Group, frozen=True):
     """What only this server has; the variables are `LICTOR_…`."""
 
@@ -437,6 +454,7 @@ class Lictor(Group, frozen=True):
     dead_runs: DeadRuns = DeadRuns()
     unfinished: Unfinished = Unfinished()
     retention: Retention = Retention()
+    catch_up: CatchUp = CatchUp()
 
 
 class Settings(Group, frozen=True):

@@ -90,8 +90,8 @@ def cancelling(*, message: str | None = None, now: datetime | None = None) -> St
     return new(t.CANCELLING, message=message, now=now)
 
 
-def cancelled(*, message: str | None = None, now: datetime | None = None) -> State:
-    return new(t.CANCELLED, message=message, now=now)
+def cancelled(name: str | None = None, *, message: str | None = None, now: datetime | None = None) -> State:
+    return new(t.CANCELLED, name, message=message, now=now)
 
 
 def paused(
