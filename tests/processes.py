@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import httpx
+from tests.asking import ask
 
 T = TypeVar("T")
 
@@ -99,6 +100,6 @@ class Server:
         if self._process.poll() is not None:
             return True
         try:
-            return httpx.get(f"{self.api_url}/health", timeout=5).status_code == 200
+            return ask.get(f"{self.api_url}/health", timeout=5).status_code == 200
         except httpx.TransportError:
             return False

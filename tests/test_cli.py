@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.asking import ask
 from tests.conftest import StartServer
 from tests.processes import Server, environment, free_port, until
 
@@ -164,10 +165,10 @@ def test_services_alone_answer_for_their_health(database_url: str, tmp_path: Pat
     process = subprocess.Popen(command, env=environment({"LICTOR_HOME": str(tmp_path)}))
     try:
         until(lambda: not _refused(port), within=20)
-        answer = httpx.get(f"http://127.0.0.1:{port}/api/health")
+        answer = ask.get(f"http://127.0.0.1:{port}/api/health")
         assert (answer.status_code, answer.json()["stalled"]) == (200, [])
         assert {"late-runs", "dead-runs"} < {service["name"] for service in answer.json()["services"]}
-        assert httpx.get(f"http://127.0.0.1:{port}/api/ready").status_code == 200
+        assert ask.get(f"http://127.0.0.1:{port}/api/ready").status_code == 200
         process.terminate()
         assert process.wait(15) == 0
     finally:
@@ -184,12 +185,12 @@ def test_services_are_listed_with_what_is_off(tmp_path: Path) -> None:
 
 def test_one_round_of_a_service_by_hand(start_server: StartServer, database_url: str, tmp_path: Path) -> None:
     server = start_server(environment={"PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false"})
-    flow_id = httpx.post(f"{server.api_url}/flows/", json={"name": "f"}).json()["id"]
+    flow_id = ask.post(f"{server.api_url}/flows/", json={"name": "f"}).json()["id"]
     state = {"type": "SCHEDULED", "state_details": {"scheduled_time": "2026-01-01T00:00:00Z"}}
-    run_id = httpx.post(f"{server.api_url}/flow_runs/", json={"flow_id": flow_id, "state": state}).json()["id"]
+    run_id = ask.post(f"{server.api_url}/flow_runs/", json={"flow_id": flow_id, "state": state}).json()["id"]
     ran = lictor("services", "run", "late-runs", "--database", database_url, home=tmp_path)
     assert (ran.returncode, ran.stdout) == (0, "late-runs did 1\n"), ran.stderr
-    assert httpx.get(f"{server.api_url}/flow_runs/{run_id}").json()["state_name"] == "Late"
+    assert ask.get(f"{server.api_url}/flow_runs/{run_id}").json()["state_name"] == "Late"
     ran = lictor("services", "run", "nothing", home=tmp_path)
     assert ran.returncode == 1
     assert "late-runs" in ran.stderr

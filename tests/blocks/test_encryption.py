@@ -7,9 +7,9 @@ import sys
 import threading
 from pathlib import Path
 
-import httpx
 import pytest
 from cryptography.fernet import Fernet
+from tests.asking import ask
 from tests.blocks import making
 from tests.conftest import StartServer
 from tests.processes import Server, environment
@@ -122,11 +122,11 @@ def test_a_lost_key_is_not_replaced_while_there_are_documents(client: TestClient
 
 def a_secret(server: Server) -> str:
     """The path of a new document."""
-    type_ = httpx.get(f"{server.api_url}/block_types/slug/secret").json()
+    type_ = ask.get(f"{server.api_url}/block_types/slug/secret").json()
     asked = {"block_schemas": {"block_type_id": {"any_": [type_["id"]]}}}
-    [schema] = httpx.post(f"{server.api_url}/block_schemas/filter", json=asked).json()
+    [schema] = ask.post(f"{server.api_url}/block_schemas/filter", json=asked).json()
     body = {"name": "s", "data": {"value": "v"}, "block_schema_id": schema["id"], "block_type_id": type_["id"]}
-    answer = httpx.post(f"{server.api_url}/block_documents/", json=body)
+    answer = ask.post(f"{server.api_url}/block_documents/", json=body)
     assert answer.status_code == 201, answer.text
     return f"/block_documents/{answer.json()['id']}?include_secrets=true"
 
@@ -157,5 +157,5 @@ def test_a_server_without_the_key_says_so_and_does_not_start(
     assert "Traceback" not in refused.stderr
     assert not file.exists()
     second = start_server(environment={"PREFECT_SERVER_ENCRYPTION_KEY": key})
-    assert httpx.get(f"{second.api_url}{path}").json()["data"] == {"value": "v"}
+    assert ask.get(f"{second.api_url}{path}").json()["data"] == {"value": "v"}
     assert "PREFECT_SERVER_ENCRYPTION_KEY" not in second.log

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
+from tests.asking import ask
 from websockets.sync.client import ClientConnection, connect
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -99,7 +99,7 @@ class Chromium:
     @contextlib.contextmanager
     def tab(self) -> Iterator[Tab]:
         """A new tab, closed at the end; tabs share cookies and storage."""
-        made = httpx.put(f"{self._url}/json/new?about:blank", timeout=30).json()
+        made = ask.put(f"{self._url}/json/new?about:blank", timeout=30).json()
         with connect(made["webSocketDebuggerUrl"], max_size=None, compression=None, ping_interval=None) as socket:
             tab = Tab(socket)
             for domain in ("Page", "Network", "Runtime", "Log"):

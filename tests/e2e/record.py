@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+from tests.asking import ask
 
 from . import scripts
 from .collect import Collector
@@ -55,7 +56,7 @@ def until_healthy(api: str, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            if httpx.get(f"{api}/health").is_success:
+            if ask.get(f"{api}/health").is_success:
                 return
         except httpx.TransportError:
             time.sleep(0.3)

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import httpx
 import pytest
+from tests.asking import ask
 from tests.processes import Server, until
 
 from . import scripts
@@ -30,7 +30,7 @@ def prefect(server: Server, home: Path, *arguments: str) -> str:
 
 
 def post(server: Server, path: str, body: Any) -> Any:
-    answer = httpx.post(f"{server.api_url}{path}", json=body, timeout=30)
+    answer = ask.post(f"{server.api_url}{path}", json=body, timeout=30)
     assert answer.status_code < 300, answer.text
     return answer.json() if answer.content else None
 
@@ -59,11 +59,11 @@ def test_the_commands_of_the_cli(server: Server, tmp_path: Path) -> None:
     assert "mine" in prefect(server, tmp_path, "automation", "ls")
     assert made["id"] in prefect(server, tmp_path, "automation", "inspect", "mine", "--json")
     prefect(server, tmp_path, "automation", "pause", "mine")
-    assert not httpx.get(f"{server.api_url}/automations/{made['id']}").json()["enabled"]
+    assert not ask.get(f"{server.api_url}/automations/{made['id']}").json()["enabled"]
     prefect(server, tmp_path, "automation", "resume", "mine")
-    assert httpx.get(f"{server.api_url}/automations/{made['id']}").json()["enabled"]
+    assert ask.get(f"{server.api_url}/automations/{made['id']}").json()["enabled"]
     prefect(server, tmp_path, "automation", "delete", "mine")
-    assert httpx.get(f"{server.api_url}/automations/{made['id']}").status_code == 404
+    assert ask.get(f"{server.api_url}/automations/{made['id']}").status_code == 404
 
 
 def test_triggers_in_prefect_yaml_are_made_once_and_fire_once(server: Server, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from tests.asking import ask
 from tests.conftest import StartServer
 from tests.processes import Server, until
 
@@ -48,12 +48,12 @@ def done(tmp_path: Path) -> list[str]:
 
 
 def task_runs(server: Server) -> list[str]:
-    found: list[dict[str, Any]] = httpx.post(f"{server.api_url}/task_runs/filter", json={}).json()
+    found: list[dict[str, Any]] = ask.post(f"{server.api_url}/task_runs/filter", json={}).json()
     return [run["state_name"] for run in found]
 
 
 def workers(server: Server) -> int:
-    return len(httpx.post(f"{server.api_url}/task_workers/filter", json={}).json())
+    return len(ask.post(f"{server.api_url}/task_workers/filter", json={}).json())
 
 
 def test_delayed_tasks_run_once_each(server: Server, start: Start, tmp_path: Path) -> None:

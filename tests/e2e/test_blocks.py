@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
+from tests.asking import ask
 from tests.processes import Server
 
 from . import scripts
@@ -71,7 +71,7 @@ def test_blocks_are_saved_and_loaded(server: Server, tmp_path: Path) -> None:
         "default True",
     ]
     assert len(list((tmp_path / "kept").iterdir())) == 2  # the task's result and the flow's
-    types = httpx.post(f"{server.api_url}/block_types/filter", json={}).json()
+    types = ask.post(f"{server.api_url}/block_types/filter", json={}).json()
     assert len(types) == 54 + 2  # no copy of a type that comes with the server
     assert b"s3cret" not in b"".join(path.read_bytes() for path in tmp_path.glob("lictor.db*"))
 
@@ -101,20 +101,20 @@ def test_blocks_by_the_command_line(server: Server, tmp_path: Path) -> None:
     assert "five" in inspected
     assert "mine" in created
     assert "mine/five" not in left
-    assert httpx.get(f"{server.api_url}/block_types/slug/mine").status_code == 404
+    assert ask.get(f"{server.api_url}/block_types/slug/mine").status_code == 404
 
 
 def test_artifacts_of_a_flow(server: Server, tmp_path: Path) -> None:
     assert used("artifacts", server, tmp_path) == ["# second", "progress 55.5", "None", "True False"]
 
     asked = {"sort": "KEY_ASC", "artifacts": {"key": {"exists_": True}}}
-    latest = httpx.post(f"{server.api_url}/artifacts/latest/filter", json=asked).json()
+    latest = ask.post(f"{server.api_url}/artifacts/latest/filter", json=asked).json()
     assert [one["key"] for one in latest] == ["image", "link", "new", "progress", "report", "table"]
     [table] = [one for one in latest if one["key"] == "table"]
     assert table["data"] == '[{"z": 1, "a": null}]'
     assert table["task_run_id"] is not None
-    [run] = httpx.post(f"{server.api_url}/flow_runs/filter", json={}).json()
-    graph = httpx.get(f"{server.api_url}/flow_runs/{run['id']}/graph-v2").json()
+    [run] = ask.post(f"{server.api_url}/flow_runs/filter", json={}).json()
+    graph = ask.get(f"{server.api_url}/flow_runs/{run['id']}/graph-v2").json()
     assert [one["key"] for one in graph["artifacts"]] == ["link", "image", "progress", None]
     [node] = graph["nodes"]
     assert [(one["key"], one["is_latest"]) for one in node[1]["artifacts"]] == [
@@ -134,4 +134,4 @@ def test_artifacts_of_a_flow(server: Server, tmp_path: Path) -> None:
     assert "report" in listed
     assert "second" in inspected
     for key in ("report", "table"):
-        assert httpx.get(f"{server.api_url}/artifacts/{key}/latest").status_code == 404
+        assert ask.get(f"{server.api_url}/artifacts/{key}/latest").status_code == 404

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import httpx
 import pytest
+from tests.asking import ask
 from tests.processes import Server
 
 from . import scripts
@@ -74,7 +74,7 @@ def made(server: Server) -> dict[str, str]:
     """Runs and logs for the commands to show; their ids."""
 
     def post(path: str, body: Any) -> Any:
-        answer = httpx.post(f"{server.api_url}/{path}/", json=body)
+        answer = ask.post(f"{server.api_url}/{path}/", json=body)
         assert answer.status_code in (200, 201), answer.text
         return answer.json() if answer.content else None
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.asking import ask
 from tests.processes import Server, until
 from tests.proxy import proxy
 
@@ -39,7 +40,7 @@ def play(api: str, home: Path, **more: str) -> subprocess.CompletedProcess[str]:
 
 def task_runs(server: Server, secret: str | None = None) -> list[str]:
     auth = None if secret is None else httpx.BasicAuth(*secret.split(":"))
-    return [run["state_type"] for run in httpx.post(f"{server.api_url}/task_runs/filter", json={}, auth=auth).json()]
+    return [run["state_type"] for run in ask.post(f"{server.api_url}/task_runs/filter", json={}, auth=auth).json()]
 
 
 def all_ten_are_completed(server: Server, secret: str | None = None) -> None:
@@ -81,8 +82,8 @@ def test_through_a_proxy_that_strips_a_prefix(server: Server, tmp_path: Path) ->
     with proxy(server.port, "/prefect") as outside:
         done = play(f"{outside.url}/api", tmp_path)
         assert done.returncode == 0, done.stderr
-        redirect = httpx.get(f"{outside.url}/api/flows", follow_redirects=False)
-        assert httpx.get(f"{outside.url}/ui-settings").json()["api_url"] == "/prefect/api"
+        redirect = ask.get(f"{outside.url}/api/flows", follow_redirects=False)
+        assert ask.get(f"{outside.url}/ui-settings").json()["api_url"] == "/prefect/api"
     assert "/prefect/api/" in redirect.headers.get("location", "/prefect/api/")
     all_ten_are_completed(server)
 
@@ -95,7 +96,7 @@ def test_through_a_proxy_that_leaves_the_prefix(database_url: str, tmp_path: Pat
         with proxy(server.port, "/prefect", strips=False) as outside:
             done = play(f"{outside.url}/api", tmp_path)
             assert done.returncode == 0, done.stderr
-            assert httpx.get(f"{outside.url}/ui-settings").json()["api_url"] == "/prefect/api"
+            assert ask.get(f"{outside.url}/ui-settings").json()["api_url"] == "/prefect/api"
         all_ten_are_completed(server)
     finally:
         server.end()
@@ -106,5 +107,5 @@ def test_behind_a_proxy_that_loses_websockets_the_log_says_so_and_the_flow_ends(
         done = play(f"{outside.url}/api", tmp_path)
     assert done.returncode == 0, done.stderr
     assert server.log.count("came without `Upgrade: websocket`") == 1
-    runs = httpx.post(f"{server.api_url}/flow_runs/filter", json={}).json()
+    runs = ask.post(f"{server.api_url}/flow_runs/filter", json={}).json()
     assert [run["state_type"] for run in runs] == ["COMPLETED"]

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from tests.asking import ask
 from tests.conftest import StartServer
 from tests.processes import Server, until
 
@@ -47,7 +47,7 @@ def hanging(server: Server, tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]
 
 
 def runs(server: Server, kind: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = httpx.post(f"{server.api_url}/{kind}/filter", json={}).json()
+    found: list[dict[str, Any]] = ask.post(f"{server.api_url}/{kind}/filter", json={}).json()
     return found
 
 
@@ -64,7 +64,7 @@ def test_a_killed_run_is_crashed_with_its_task(server: Server, hanging: subproce
 
 def test_a_run_that_hangs_is_cancelled_in_the_end(server: Server, hanging: subprocess.Popen[bytes]) -> None:
     (run,) = runs(server, "flow_runs")
-    answer = httpx.post(f"{server.api_url}/flow_runs/{run['id']}/set_state", json={"state": {"type": "CANCELLING"}})
+    answer = ask.post(f"{server.api_url}/flow_runs/{run['id']}/set_state", json={"state": {"type": "CANCELLING"}})
     assert answer.json()["status"] == "ACCEPT"
     until(lambda: states(server) == ["Cancelled", "Cancelled"], within=30, every=0.2)
     assert hanging.poll() is None

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from tests.asking import ask
 from tests.processes import Server, until
 
 from . import scripts
@@ -60,7 +60,7 @@ def test_what_one_command_emits_another_streams(server: Server, tmp_path: Path) 
     assert [event["resource"] for event in events] == [{"prefect.resource.id": "cli.1"}] * 3
     assert [event["payload"] for event in events] == [{"x": 1}] * 3
     wanted = {"filter": {"event": {"prefix": ["cli."]}, "order": "ASC"}}
-    kept = httpx.post(f"{server.api_url}/events/filter", json=wanted, timeout=30).json()
+    kept = ask.post(f"{server.api_url}/events/filter", json=wanted, timeout=30).json()
     assert [event["id"] for event in kept["events"]] == [event["id"] for event in events]
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import httpx
 import pytest
+from tests.asking import ask
 from tests.processes import Server, until
 
 from . import scripts
@@ -54,7 +54,7 @@ def states_of_hello(server: Server) -> list[tuple[str, list[str]]]:
     """The state of each run of the example, and of its task runs."""
     mine = {"flow_runs": {"name": {"any_": ["hello-Monday"]}}}
     flow_runs, task_runs = (
-        httpx.post(f"{server.api_url}/{kind}/filter", json=mine).json() for kind in ("flow_runs", "task_runs")
+        ask.post(f"{server.api_url}/{kind}/filter", json=mine).json() for kind in ("flow_runs", "task_runs")
     )
     return [
         (run["state_type"], [task["state_type"] for task in task_runs if task["flow_run_id"] == run["id"]])

@@ -10,8 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from tests.asking import ask
 from tests.processes import Server, until
 
 from . import scripts
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 def runs(server: Server, **filters: Any) -> list[dict[str, Any]]:
     body = {"sort": "EXPECTED_START_TIME_ASC", **filters}
-    found: list[dict[str, Any]] = httpx.post(f"{server.api_url}/flow_runs/filter", json=body, timeout=30).json()
+    found: list[dict[str, Any]] = ask.post(f"{server.api_url}/flow_runs/filter", json=body, timeout=30).json()
     return found
 
 
@@ -50,14 +50,14 @@ def test_a_served_flow_runs_by_its_schedule(server: Server, tmp_path: Path) -> N
     assert (second - first).total_seconds() % 15 == 0
     assert {(run["auto_scheduled"], run["parameters"]["by"]) for run in done} == {(True, "schedule")}
     assert all(set(run["tags"]) == {"auto-scheduled", "served"} for run in done)
-    deployment = httpx.get(f"{server.api_url}/deployments/name/tick/ticking").json()
+    deployment = ask.get(f"{server.api_url}/deployments/name/tick/ticking").json()
     assert (deployment["status"], deployment["paused"]) == ("READY", True)
     # A runner that stops pauses what it served: what was planned is gone.
     until(lambda: not runs(server, flow_runs={"state": {"name": {"any_": ["Scheduled"]}}}))
 
 
 def test_the_server_makes_the_runs_of_a_cron_schedule_by_itself(server: Server) -> None:
-    post = lambda path, body: httpx.post(f"{server.api_url}{path}", json=body, timeout=30).json()  # noqa: E731
+    post = lambda path, body: ask.post(f"{server.api_url}{path}", json=body, timeout=30).json()  # noqa: E731
     flow = post("/flows/", {"name": "f"})
     schedules = [{"schedule": {"cron": "* * * * *"}}]
     made = post("/deployments/", {"name": "d", "flow_id": flow["id"], "schedules": schedules})
@@ -66,7 +66,7 @@ def test_the_server_makes_the_runs_of_a_cron_schedule_by_itself(server: Server) 
     dates = [datetime.fromisoformat(run["next_scheduled_start_time"]) for run in found]
     assert dates[0] > datetime.now(UTC).replace(second=0, microsecond=0)
     assert {(b - a).total_seconds() for a, b in pairwise(dates)} == {60.0}
-    assert httpx.post(f"{server.api_url}/deployments/{made['id']}/pause_deployment").status_code == 200
+    assert ask.post(f"{server.api_url}/deployments/{made['id']}/pause_deployment").status_code == 200
     assert not runs(server)
-    httpx.post(f"{server.api_url}/deployments/{made['id']}/resume_deployment")
+    ask.post(f"{server.api_url}/deployments/{made['id']}/resume_deployment")
     until(lambda: len(runs(server)) >= 60, within=10)

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+from tests.asking import ask
 from tests.processes import Server, until
 
 from . import scripts
@@ -79,7 +79,7 @@ def commands(server: Server, home: Path, *given: str) -> list[tuple[int, str]]:
 
 
 def post(server: Server, path: str, body: Any) -> Any:
-    return httpx.post(f"{server.api_url}{path}", json=body, timeout=30).raise_for_status().json()
+    return ask.post(f"{server.api_url}{path}", json=body, timeout=30).raise_for_status().json()
 
 
 def test_every_command_about_pools_and_queues_does_what_it_should(server: Server, tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_worker_runs_what_was_deployed_and_deploying_again_doubles_nothing(ser
     ) as worker:
         try:
             until(lambda: len(completed(server)) == 4, within=400, every=0.5)
-            assert httpx.get(f"{server.api_url}/work_pools/p").json()["status"] == "READY"
+            assert ask.get(f"{server.api_url}/work_pools/p").json()["status"] == "READY"
             (one,) = post(server, "/work_pools/p/workers/filter", {})
             assert (one["name"], one["status"]) == ("w", "ONLINE")
             assert not turned_away(server)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-import httpx
 import pytest
+from tests.asking import ask
 from tests.conftest import StartServer
 from tests.events.samples import AT, an_event, write
 from tests.processes import until
@@ -90,9 +90,9 @@ def test_a_server_deletes_what_is_too_old(start_server: StartServer) -> None:
             ("new", timedelta(), "00000000-0000-4000-8000-000000000002"),
         )
     ]
-    assert httpx.post(f"{server.api_url}/events", json=sent).status_code == 204
+    assert ask.post(f"{server.api_url}/events", json=sent).status_code == 204
 
     def kept() -> list[str]:
-        return [one["event"] for one in httpx.post(f"{server.api_url}/events/filter", json={}).json()["events"]]
+        return [one["event"] for one in ask.post(f"{server.api_url}/events/filter", json={}).json()["events"]]
 
     until(lambda: kept() == ["new"])

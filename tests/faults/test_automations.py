@@ -18,6 +18,7 @@ import httpx
 import pytest
 from bench.postgres import Postgres
 from bench.servers import Server
+from tests.asking import ask
 from tests.faults.place import Place
 from tests.faults.scale import scaled
 
@@ -43,7 +44,7 @@ class Client:
         while True:
             with contextlib.suppress(httpx.TransportError):
                 url = f"http://{self._server.host}:{self._server.port}/api{path}"
-                answer = httpx.request(method, url, json=body, timeout=30)
+                answer = ask.request(method, url, json=body, timeout=30)
                 if answer.status_code < 500:
                     assert answer.status_code < 400, answer.text
                     return answer.json() if answer.content else None

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.asking import ask
 from tests.conftest import StartServer
 from tests.faults.scale import scaled
 from tests.processes import Server, until
@@ -83,7 +84,7 @@ class Sender(threading.Thread):
         while not self.done.is_set():
             batch = [an_event("kept.event") for _ in range(5)]
             try:
-                if httpx.post(f"{self.server.api_url}/events", json=batch, timeout=5).status_code == 204:
+                if ask.post(f"{self.server.api_url}/events", json=batch, timeout=5).status_code == 204:
                     self.acknowledged.update(event["id"] for event in batch)
             except httpx.TransportError:
                 time.sleep(0.05)
@@ -128,5 +129,5 @@ def test_processes_on_one_file_find_each_other_s_events(start_server: StartServe
     here, there = start_server(), start_server()
     with subscribed(there, "hop.") as one:
         sent = an_event("hop.1")
-        assert httpx.post(f"{here.api_url}/events", json=[sent]).status_code == 204
+        assert ask.post(f"{here.api_url}/events", json=[sent]).status_code == 204
         assert json.loads(one.recv(10))["event"]["id"] == sent["id"]

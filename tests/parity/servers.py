@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import httpx
+from tests.asking import ask
 
 START_SECONDS = 240.0  # the reference on a busy machine
 STOP_SECONDS = 15.0
@@ -109,7 +110,7 @@ def _wait_until_healthy(url: str, process: subprocess.Popen[bytes], log: Path) -
         if process.poll() is not None:
             break
         with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{url}/health", timeout=2).status_code == 200:
+            if ask.get(f"{url}/health", timeout=2).status_code == 200:
                 return
         time.sleep(0.05)
     text = log.read_text(encoding="utf-8", errors="replace")[-4000:]
