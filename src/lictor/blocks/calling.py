@@ -8,6 +8,7 @@ with a text for people; a call ends by its time-out, whatever the other side doe
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -132,7 +133,7 @@ async def _call(
 
 
 async def _request(block: CalledBlock, request: dict[str, Any], options: _Options, timeout: float) -> WebhookAnswer:
-    # To load the library and the certificates takes longer than the loop may stand still.
+    # To load the library and the certificates takes longer than the loop may stand still, the first time.
     context = await in_thread(_context, options.verify)
     pinned = await _pinned(request, options)
     async with (
@@ -148,7 +149,9 @@ async def _request(block: CalledBlock, request: dict[str, Any], options: _Option
         return WebhookAnswer(block, response.status_code, body, dict(response.headers))
 
 
+@cache
 def _context(verify: bool) -> Any:
+    """Made once: it reads all certificates of the system, which takes longer than the call of a webhook."""
     return httpx.create_ssl_context(verify=verify)
 
 
