@@ -8,11 +8,11 @@ import json
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench import automations, loads, measure, profile, report, resting, servers
+from bench import automations, event_queries, loads, measure, profile, report, resting, servers
 from bench.measure import Opponent
 from bench.postgres import Postgres
 
@@ -33,12 +33,17 @@ UNITS = {
     "memory": (10_000, 200),
 }
 STARTS = 5
+# Benches that need no opponent, or bring their own.
+ALONE: dict[str, Callable[[argparse.Namespace], int]] = {
+    "automations": automations.run,
+    "event_queries": event_queries.run,
+}
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure Lictor beside the reference server.")
     parser.add_argument(
-        "bench", nargs="?", default="all", choices=[*LOADS, "start", "memory", "automations", "all", "profile"]
+        "bench", nargs="?", default="all", choices=[*LOADS, "start", "memory", *ALONE, "all", "profile"]
     )
     parser.add_argument("load", nargs="?", default="life", choices=list(LOADS), help="what to profile")
     parser.add_argument("--units", type=int, help="units of a round for Lictor (the reference takes 1/50 of it)")
@@ -55,8 +60,8 @@ def main() -> int:
     options = arguments()
     if options.bench == "profile":
         return profile.run(LOADS[options.load], options)
-    if options.bench == "automations":
-        return automations.run(options)
+    if options.bench in ALONE:
+        return ALONE[options.bench](options)
     if options.without_lictor and not options.reference:
         sys.exit("--without-lictor needs --reference")
     found: dict[str, Any] = {"machine": report.machine(), "database": options.database, "clients": options.clients}
