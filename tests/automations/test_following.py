@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from msgspec import Raw
-from tests.automations.world import START, World, some_id
+from tests.automations.world import START, World, automation_of, some_id
 
 from lictor.automations import following, store
 from lictor.automations.following import Follower
 from lictor.automations.ordering import in_order
-from lictor.db import Database
+from lictor.automations.types import Automation
+from lictor.db import Database, Tx, open_database
 from lictor.events import store as events
 from lictor.events.reading import Recorded
 from lictor.events.types import Event
@@ -121,3 +125,79 @@ def test_more_events_than_one_batch(world: World, db: Database, number: int) -> 
     db.write_now(events.insert, many, world.now)
     world.round()
     assert world.fired() == ["a"]
+
+
+def nobody_waits(db: Database) -> World:
+    """A world that has had an automation, which is no more."""
+    world = World(db)
+    made = world.automate({"expect": ["a"]}, name="before")
+    db.write_now(store.delete, made.id)
+    world.round()
+    return world
+
+
+def an_automation(tx: Tx) -> Automation:
+    return store.insert(tx, automation_of({"expect": ["a"]}, name="after"))
+
+
+def test_an_automation_that_is_made_while_a_round_looks_misses_nothing(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = nobody_waits(db)
+    read, calls = following.read_progress, []
+
+    def and_then(tx: Tx) -> following.Progress | None:
+        found = read(tx)
+        calls.append(found)
+        if len(calls) == 1:
+            world.names[db.write_now(an_automation).id] = "after"
+            world.happen("a")
+        return found
+
+    monkeypatch.setattr(following, "read_progress", and_then)
+    world.round()
+    world.round()
+    assert world.fired() == ["after"]
+
+
+class Held:
+    """A transaction that has done its work, and commits when it is let."""
+
+    def __init__(self, db: Database, body: Callable[[Tx], Any]) -> None:
+        self._done, self._go_on = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=db.write_now, args=(self._run, body), daemon=True)
+        self._thread.start()
+        assert self._done.wait(20)
+
+    def _run(self, tx: Tx, body: Callable[[Tx], Any]) -> None:
+        self.made: Any = body(tx)
+        tx.value(store.LAST_POSITION)  # an answer: what was written is there
+        self._done.set()
+        assert self._go_on.wait(20)
+
+    def commit(self) -> None:
+        self._go_on.set()
+        self._thread.join()
+
+
+@pytest.mark.only_on("postgres")
+def test_an_event_that_was_in_flight_when_others_were_passed_reaches_a_new_automation(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # To store a position would wait for who makes an automation.
+    monkeypatch.setattr(following, "STORE_SECONDS", 1000.0)
+    db = open_database(database_url)
+    try:
+        world = nobody_waits(db)
+        automation = Held(db, an_automation)
+        a = Event(occurred=START, event="a", resource={"prefect.resource.id": "r"})
+        event = Held(db, lambda tx: events.emit(tx, a))
+        world.happen("b")
+        world.round()
+        automation.commit()
+        event.commit()
+        world.names[automation.made.id] = "after"
+        world.round()
+        assert world.fired() == ["after"]
+    finally:
+        db.close()

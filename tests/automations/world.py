@@ -26,6 +26,11 @@ ALL = sql("test.automations.events", None, "select event, resource_id, related, 
 _create = decoder(AutomationCreate).decode
 
 
+def automation_of(trigger: dict[str, Any], *actions: dict[str, Any], name: str = "a", **more: Any) -> AutomationCreate:
+    trigger = {"type": "event", "posture": "Reactive", **trigger}
+    return _create(msgspec.json.encode({"name": name, "trigger": trigger, "actions": actions, **more}))
+
+
 class World:
     def __init__(self, db: Database, outside: Outside | None = None) -> None:
         self.db = db
@@ -41,13 +46,7 @@ class World:
         self.service = Triggers(self.db, Follower(self.db), executor, 0.0, gather=0.0)
 
     def automate(self, trigger: dict[str, Any], *actions: dict[str, Any], name: str = "a", **more: Any) -> Automation:
-        body = {
-            "name": name,
-            "trigger": {"type": "event", "posture": "Reactive", **trigger},
-            "actions": actions,
-            **more,
-        }
-        made = self.db.write_now(store.insert, _create(msgspec.json.encode(body)))
+        made = self.db.write_now(store.insert, automation_of(trigger, *actions, name=name, **more))
         self.names[made.id] = name
         self.round()
         return made

@@ -26,6 +26,8 @@ from lictor.feed import Positions
 from lictor.kit import clock
 
 BATCH = 500
+# Of events that concern nobody only the positions are read.
+MOST_PASSED = 10_000
 # A position that nothing depends on is stored this late.
 STORE_SECONDS = 2.0
 
@@ -124,11 +126,11 @@ class Follower:
         progress = read_progress(tx)
         if progress is None:
             return None
-        positions = self._where(progress)
         if self.watchlist is not None and not self.watchlist.watches and self.watchlist.revision == progress.revision:
-            # Nobody waits for anything: what has come so far need not be read.
-            positions = Positions(reading.last(tx))
-            return Look(progress, self.watchlist, positions, 0, [], [])
+            passed = self._pass(tx, progress, self.watchlist)
+            if passed is not None:
+                return passed
+        positions = self._where(progress)
         found = reading.after(tx, positions.last, positions.gaps, self._batch)
         now, before = clock.now(), positions.last
         resumed = tx.all(WAITING, lost=now - WAIT, last=before, gaps=positions.gaps)
@@ -141,6 +143,21 @@ class Follower:
             Interest(event, watches, at) for event, at in came if (watches := watchlist.index.interested(event))
         ]
         return Look(progress, watchlist, positions, len(found), interests, [event.position for event in resumed])
+
+    def _pass(self, tx: Tx, progress: Progress, watchlist: Watchlist) -> Look | None:
+        """Nobody waits for anything: of what has come, the positions are enough. None if that is no longer so.
+
+        Events that were not committed yet are gaps here, too: who begins to wait before they are waits for them.
+        """
+        positions = self._where(progress)
+        come = reading.positions_after(tx, positions.last, positions.gaps, MOST_PASSED)
+        # After them, since on PostgreSQL each statement sees its own moment: an automation that was made in between
+        # waits for events that came after it, and these may be among them.
+        now = read_progress(tx)
+        if now is None or now.revision != progress.revision:
+            return None
+        positions.saw(come, time.monotonic())
+        return Look(progress, watchlist, positions, len(come) if len(come) == MOST_PASSED else 0, [], [])
 
     def _where(self, progress: Progress) -> Positions:
         # Ahead of the stored position as long as nobody else has moved it.

@@ -55,6 +55,14 @@ BEHIND = sql(
     Recorded,
     f"select {COLUMNS} from events e where e.position {{in:gaps:bigint}} order by e.position limit :limit",
 )
+POSITIONS = sql(
+    "events.positions",
+    int,
+    """
+    select e.position from events e where e.position > {int:last} or e.position {in:gaps:bigint}
+    order by e.position limit :limit
+    """,
+)
 
 
 def last(tx: Tx) -> int:
@@ -68,3 +76,8 @@ def after(tx: Tx, last: int, gaps: list[int], limit: int) -> list[Recorded]:
     if len(late) >= limit:
         return late
     return late + tx.all(AHEAD, last=last, limit=limit - len(late))
+
+
+def positions_after(tx: Tx, last: int, gaps: list[int], limit: int) -> list[int]:
+    """Where the next events are, for who needs no more than that."""
+    return tx.all(POSITIONS, last=last, gaps=gaps, limit=limit)
