@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
+from uuid import UUID
 
 import pytest
 from tests import rows
@@ -14,9 +16,10 @@ from tests.flow_runs import http
 from tests.web.client import TestClient
 
 from lictor.db import Database, LostRace, Tx, sql
-from lictor.flow_runs import store, transitions
+from lictor.flow_runs import create, store, transitions
 from lictor.flow_runs.facts import DeploymentLimit, FlowFacts, NoLimits
 from lictor.flow_runs.transitions import Orchestration
+from lictor.flow_runs.types import FlowRunCreate
 from lictor.kit import clock, ids
 from lictor.kit.errors import Unavailable
 from lictor.states import constructors
@@ -333,3 +336,34 @@ def test_a_state_of_the_server_s_own(db: Database, client: TestClient) -> None:
     outcome = db.write_now(transitions.set_state, Orchestration(), run, wanted)
     assert (outcome.new, outcome.result.status) == (True, "ACCEPT")
     assert http.read(client, run)["state"]["message"] == "lost"
+
+
+def test_what_a_life_costs_in_statements(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a dear part of the hot path: one more has to be worth it."""
+    kinds: list[str] = []
+    driver = type(db.write_now(lambda tx: tx))
+    for kind in ("_first", "_rows", "_run", "_put", "_many"):
+        monkeypatch.setattr(driver, kind, counted(kinds, kind, getattr(driver, kind)))
+    if db.dialect.name == "postgres":
+        monkeypatch.setattr(driver, "guarded", counted(kinds, "guarded", driver.guarded))
+    orchestration = Orchestration()
+    flow_id = UUID(db.write_now(rows.a_flow))
+    asked = FlowRunCreate(flow_id=flow_id, state=StateCreate(StateTypeName.SCHEDULED))
+    run, _ = db.write_now(create.create, orchestration, asked, caller=SERVER)
+    for type_ in (StateTypeName.PENDING, StateTypeName.RUNNING, StateTypeName.COMPLETED):
+        propose(db, orchestration, run.id, type_)
+    kinds.clear()
+    run, _ = db.write_now(create.create, orchestration, asked, caller=SERVER)
+    assert len(kinds) == {"sqlite": 5, "postgres": 4}[db.dialect.name], kinds
+    for type_ in (StateTypeName.PENDING, StateTypeName.RUNNING, StateTypeName.COMPLETED):
+        kinds.clear()
+        propose(db, orchestration, run.id, type_)
+        assert len(kinds) == {"sqlite": 5, "postgres": 3}[db.dialect.name], kinds
+
+
+def counted(kinds: list[str], kind: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    def counting(*args: Any, **kwargs: Any) -> Any:
+        kinds.append(kind)
+        return call(*args, **kwargs)
+
+    return counting

@@ -100,6 +100,12 @@ def test_wire_keeps_the_offset_and_comes_back(instant: datetime) -> None:
     assert times.parse(written) == instant
 
 
+@given(instants | instants.map(lambda instant: instant.replace(microsecond=0)))
+def test_text_and_iso_are_those_of_isoformat(instant: datetime) -> None:
+    assert times.iso(instant) == instant.isoformat()
+    assert times.text(instant) == instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
 @given(st.text(max_size=40) | st.floats() | st.integers())
 def test_parse_never_fails_otherwise_than_with_a_value_error(given_: str | float) -> None:
     try:

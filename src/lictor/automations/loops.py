@@ -20,6 +20,8 @@ GRACE = timedelta(seconds=1)
 MOST_DUE = 500
 SWEEP_SECONDS = 60.0
 GATHER_SECONDS = 0.02
+# While nobody waits for any event, a round only looks whether that has changed.
+IDLE_GATHERS = 10
 # What other processes commit rings no bell on SQLite.
 POLL_SECONDS = 1.0
 # How long calls in flight may take when the server stops.
@@ -53,7 +55,9 @@ class Triggers(Service):
 
     async def run_once(self) -> int:
         # Events come in crowds: to wait a moment for the rest of one saves a round for each.
-        await asyncio.sleep(self._gather)
+        watchlist = self._follower.watchlist
+        watching = watchlist is not None and bool(watchlist.watches)
+        await asyncio.sleep(self._gather if watching else self._gather * IDLE_GATHERS)
         done = 0
         while read := await self._follower.advance():
             done += read + await self._executor.start_due()

@@ -15,6 +15,7 @@ from typing import Any
 Fragment = Callable[..., str]
 
 _FRAGMENT = re.compile(r"\{([a-z_]+)(?::([^{}]*))?\}")
+_INDENT = re.compile(r"\n\s+")
 _PARAMETER = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
 
 
@@ -66,7 +67,8 @@ class Dialect:
             return self.parameter(name, names.index(name) + 1)
 
         expanded = _FRAGMENT.sub(expand, text)
-        return Compiled(_PARAMETER.sub(parameter, expanded), tuple(names), frozenset(lists))
+        # Drivers look prepared statements up by their text: the shorter the better.
+        return Compiled(_INDENT.sub("\n", _PARAMETER.sub(parameter, expanded)).strip(), tuple(names), frozenset(lists))
 
 
 def _cast(postgres_type: str) -> Fragment:
@@ -83,7 +85,7 @@ def _word(word: str) -> Fragment:
 
 SQLITE = Dialect(
     name="sqlite",
-    parameter=lambda name, _position: f":{name}",
+    parameter=lambda _name, position: f"?{position}",
     fragments={
         "in": lambda name, _type="text": f"in (select value from json_each(:{name}))",
         "not_in": lambda name, _type="text": f"not in (select value from json_each(:{name}))",

@@ -76,9 +76,9 @@ class Tx(ABC):
         LostRace if no row was changed; like an error of `put` it may show as late as at the commit. Neither statement
         may depend on what the other writes.
         """
-        if not self.run(update, **params):
+        if not self._run(update.compiled(self.dialect), params):
             raise LostRace
-        self.put(then, **params)
+        self._put(then.compiled(self.dialect), params)
 
     def many(self, statement: Statement[Any], rows: Iterable[Mapping[str, Any]]) -> None:
         """Execute a write once per row."""

@@ -44,12 +44,10 @@ def emit(tx: Tx, event: Event, related: Related | None = None) -> None:
 
     Its id is new, so nothing is read first, and the row that was written last is this event's.
     """
-    row = _row(event, times.text(clock.now()))
     if related is None:
-        ids: tuple[str, ...] = tuple(_resource_ids(event))
-    else:
-        row["related"] = related.json
-        ids = (row["resource_id"], *related.ids)
+        related = Related(_json(event.related).decode(), tuple(labels[RESOURCE_ID] for labels in event.related))
+    row = _row(event, related.json, times.text(clock.now()))
+    ids = (row["resource_id"], *related.ids)
     if tx.dialect.name == "postgres":
         tx.put(_INSERT_BOTH, **row, resource_ids=ids)
     elif len(ids) <= len(_NAMES):
@@ -103,12 +101,12 @@ def _insert(tx: Tx, events: list[Event], received: datetime) -> None:
     if not events:
         return
     at = times.text(received)
-    tx.many(INSERT, [_row(event, at) for event in events])
+    tx.many(INSERT, [_row(event, _json(event.related).decode(), at) for event in events])
     tx.many(INSERT_RESOURCES, [{"id": event.id, "resource_ids": _resource_ids(event)} for event in events])
     tx.tell(TOPIC)
 
 
-def _row(event: Event, received: str) -> dict[str, Any]:
+def _row(event: Event, related: str, received: str) -> dict[str, Any]:
     return {
         "id": event.id,
         "occurred": times.text(event.occurred),
@@ -117,7 +115,7 @@ def _row(event: Event, received: str) -> dict[str, Any]:
         "resource_id": event.resource[RESOURCE_ID],
         "follows": event.follows,
         "resource": _json(event.resource).decode(),
-        "related": _json(event.related).decode(),
+        "related": related,
         "payload": _json(event.payload).decode(),
     }
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from lictor.events.types import RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE, Event, Labels, Related
+from lictor.kit import times
 from lictor.states.types import PAUSED, State
 
 # People put error messages and whole results into state messages; an event carries no more of one than this.
@@ -59,7 +60,7 @@ def state_event(run_id: str, run_count: int, around: Surroundings, initial: Stat
         "prefect.run-count": str(run_count),
         "prefect.state-message": truncated(state.message or ""),
         "prefect.state-name": state.name,
-        "prefect.state-timestamp": state.timestamp.isoformat(),
+        "prefect.state-timestamp": times.iso(state.timestamp),
         "prefect.state-type": state.type,
     }
     payload = {

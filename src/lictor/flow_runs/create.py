@@ -6,11 +6,13 @@ it is after that state.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from lictor import observed_states, tallies
 from lictor.db import Tx, sql
@@ -21,7 +23,7 @@ from lictor.flow_runs.store import Subject
 from lictor.flow_runs.tracking import FlowRunSnapshot
 from lictor.flow_runs.transitions import Orchestration, carry_out
 from lictor.flow_runs.types import FlowRunCreate, FlowRunResponse
-from lictor.kit import clock, ids, names
+from lictor.kit import clock, ids, names, times
 from lictor.kit.errors import Conflict, NotFound
 from lictor.states import constructors
 from lictor.states.callers import Caller
@@ -99,14 +101,13 @@ def insert(
     deployment_version: str | None = None,
 ) -> tuple[FlowRunResponse, bool]:
     """As `create`, for a caller who knows the place; the pool and the queue that are wanted are not looked at."""
-    origin = tx.get(
+    origin = tx.one(
         ORIGIN,
-        Conflict(),
-        flow_id=wanted.flow_id,
-        deployment_id=wanted.deployment_id,
-        task_run_id=wanted.parent_task_run_id,
+        flow_id=str(wanted.flow_id),
+        deployment_id=_text(wanted.deployment_id),
+        task_run_id=_text(wanted.parent_task_run_id),
     )
-    if wanted.parent_task_run_id is not None and origin.task_run_name is None:
+    if origin is None or (wanted.parent_task_run_id is not None and origin.task_run_name is None):
         raise Conflict
     now = clock.now()
     subject = _subject(wanted, origin, place, created_by)
@@ -260,21 +261,22 @@ def _labels(wanted: FlowRunCreate, origin: Origin) -> dict[str, Any]:
     return (origin.deployment_labels or {}) | flow_label | deployment_label | own
 
 
-_STORED = tuple(
-    name
-    for name in FlowRunResponse.__struct_fields__
-    if name
-    not in {
-        "state", "estimated_run_time", "estimated_start_time_delta", "auto_scheduled", "work_pool_id", "work_pool_name",
-        "infrastructure_pid",
-    }
-)  # fmt: skip
-
-
 def _params(run: FlowRunResponse) -> dict[str, Any]:
-    params = {name: as_param(getattr(run, name)) for name in _STORED}
+    """The run's columns, those that drivers do not know as text already: they would ask for each."""
+    params = asdict(run)
     params["state_timestamp"] = None if run.state is None else run.state.timestamp
+    for columns, written in _WRITTEN:
+        for name in columns:
+            if params[name] is not None:
+                params[name] = written(params[name])
     return params
+
+
+_WRITTEN: tuple[tuple[tuple[str, ...], Callable[[Any], str]], ...] = (
+    (("created", "updated", *store.INSTANTS), times.text),
+    (("parameters", "context", "labels", "created_by", "job_variables"), as_param),
+    (("empirical_policy", "tags"), lambda value: msgspec.json.encode(value).decode()),
+)
 
 
 def _raw(value: Any) -> msgspec.Raw:

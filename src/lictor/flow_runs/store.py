@@ -147,7 +147,7 @@ def enter(tx: Tx, run_id: str, seen: str | None, state: State | None, changes: d
     if state is not None:
         changes["state_id"] = state.id
         # Written down once here, or the driver would ask for each column.
-        for name in _INSTANTS:
+        for name in INSTANTS:
             if changes.get(name) is not None:
                 changes[name] = times.text(changes[name])
         update = row_update("flow_run", tuple(changes), _UNCHANGED)
@@ -158,7 +158,7 @@ def enter(tx: Tx, run_id: str, seen: str | None, state: State | None, changes: d
 
 
 _UNCHANGED = "state_id is not distinct from {uuid:seen}"
-_INSTANTS = ("state_timestamp", "expected_start_time", "next_scheduled_start_time", "start_time", "end_time")
+INSTANTS = ("state_timestamp", "expected_start_time", "next_scheduled_start_time", "start_time", "end_time")
 
 
 def update(tx: Tx, run_id: str, changes: dict[str, Any], now: datetime) -> bool:

@@ -2,7 +2,8 @@
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
-from functools import lru_cache
+
+import msgspec
 
 from lictor.kit.errors import OutOfRange
 
@@ -88,11 +89,23 @@ def later(instant: datetime, seconds: float) -> datetime:
         return (datetime.max if seconds > 0 else datetime.min).replace(tzinfo=UTC)
 
 
-# One instant goes into several columns of a transaction, and writing it down is the dearest part of binding it.
-@lru_cache(maxsize=256)
 def text(instant: datetime) -> str:
     """`2024-01-22T15:30:45.123456Z`: UTC, always six digits, so that the order of texts is the order of instants."""
-    return utc(instant).isoformat(timespec="microseconds")[:-6] + "Z"
+    # A transition writes down a dozen instants, and msgspec does that in a tenth of the time that `isoformat` takes.
+    instant = utc(instant)
+    written = _written(instant)
+    if len(written) == _WRITTEN:
+        return written[1:-1].decode()
+    return instant.isoformat(timespec="microseconds")[:-6] + "Z"  # msgspec leaves out a fraction of zero
+
+
+def iso(instant: datetime) -> str:
+    """What `instant.isoformat()` gives, for the sake of instants in UTC."""
+    return _written(instant)[1:-2].decode() + "+00:00" if instant.tzinfo is UTC else instant.isoformat()
+
+
+_written = msgspec.json.Encoder().encode
+_WRITTEN = len('"2024-01-22T15:30:45.123456Z"')
 
 
 def wire(instant: datetime) -> str:

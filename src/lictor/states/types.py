@@ -8,7 +8,8 @@ from typing import Final, Literal
 from uuid import UUID
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, to_builtins
+from msgspec.structs import astuple, fields
 
 from lictor.kit import clock, ids
 
@@ -167,19 +168,24 @@ def given(data: Raw) -> Raw | None:
 
 
 def details_from_create(wanted: StateDetailsCreate) -> StateDetails:
-    # The same fields; only ids are text here. msgspec writes them faster than UUID does.
-    details = StateDetails(**msgspec.to_builtins(wanted, builtin_types=(datetime,)))
-    details.scheduled_time = _aware(details.scheduled_time)
-    details.cache_expiration = _aware(details.cache_expiration)
-    details.pause_timeout = _aware(details.pause_timeout)
-    return details
+    # The same fields; but here ids are text, and instants have an offset.
+    values = list(astuple(wanted))
+    for place, convert in _CONVERTED:
+        if values[place] is not None:
+            values[place] = convert(values[place])
+    return StateDetails(*values)
 
 
-def _aware(instant: datetime | None) -> datetime | None:
+def _aware(instant: datetime) -> datetime:
     # The reference takes an instant without an offset for UTC.
-    if instant is None or instant.tzinfo is not None:
-        return instant
-    return instant.replace(tzinfo=UTC)
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
+
+
+_CONVERTED: Final = tuple(
+    (place, to_builtins if field.type == UUID | None else _aware)
+    for place, field in enumerate(fields(StateDetailsCreate))
+    if field.type in (UUID | None, datetime | None)
+)
 
 
 class AcceptDetails(Struct, tag_field="type", tag="accept_details"):
