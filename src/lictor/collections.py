@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-import msgspec
 from msgspec import Raw, Struct
 
+from lictor.kit.decoding import decode
 from lictor.kit.errors import NotFound
 from lictor.web import Router
 
@@ -40,4 +40,4 @@ async def read_view_content(view: str) -> Raw:
 def worker_metadata() -> Raw:
     """By package and type of worker: JSON."""
     text = (files("lictor") / "data" / "worker_metadata.json").read_bytes()
-    return msgspec.json.decode(text, type=WorkerMetadata).workers
+    return decode(text, WorkerMetadata).workers

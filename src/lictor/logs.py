@@ -21,6 +21,7 @@ from lictor.feed import Bell, Positions
 from lictor.filters.entities import Filter
 from lictor.filters.leaves import AnyId, Condition, IdOrNull, Leaf, Operator, Period, TextSearch, on
 from lictor.kit import clock, ids, times
+from lictor.kit.decoding import decode
 from lictor.kit.errors import LictorError, Unavailable
 from lictor.loops import Service
 from lictor.web import DEFAULT_LIMIT, Closed, Embedded, Instant, Limit, Offset, Router, Socket
@@ -211,11 +212,11 @@ class Offered(Stored):
 async def stream_logs_out(socket: Socket, db: Database, stream: LogStream) -> None:
     """The client sends a filter, the server every log from now on that it lets through."""
     try:
-        first = msgspec.json.decode(await socket.receive(), type=_Subscribe)
+        first = decode(await socket.receive(), _Subscribe)
         if first.type != "filter":
             await socket.close(1002, "Expected 'filter' message")
             return
-        wanted = msgspec.json.decode(first.filter, type=LogFilter, strict=False)
+        wanted = decode(first.filter, LogFilter, strict=False)
     except UNREADABLE as error:
         await socket.close(1002, f"Invalid filter: {error}")
         return

@@ -55,6 +55,27 @@ def test_the_time_comes_from_the_clock(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SOURCE, ids=named(SOURCE))
+def test_types_are_prepared_one_at_a_time(path: Path) -> None:
+    # Settings are read before there are threads.
+    if path.name == "decoding.py" or path.parent.name == "settings":
+        return
+    tree = ast.parse(path.read_text())
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    calls = [node for function in functions for node in ast.walk(function) if isinstance(node, ast.Call)]
+    assert [call.lineno for call in calls if prepares(call)] == []
+
+
+def prepares(call: ast.Call) -> bool:
+    """Whether msgspec may prepare a type in this call (see `kit.decoding`)."""
+    match ast.unparse(call.func):
+        case "msgspec.convert" | "msgspec.json.Decoder":
+            return True
+        case "msgspec.json.decode":
+            return any(keyword.arg == "type" for keyword in call.keywords)
+    return False
+
+
+@pytest.mark.parametrize("path", SOURCE, ids=named(SOURCE))
 def test_every_module_says_what_it_is(path: Path) -> None:
     if path.read_text().strip():
         assert ast.get_docstring(ast.parse(path.read_text())), "a module begins with a docstring"

@@ -23,7 +23,7 @@ from lictor.web.codec import decoder
 START = datetime(2024, 5, 1, 12, tzinfo=UTC)
 ALL = sql("test.automations.events", None, "select event, resource_id, related, payload from events order by position")
 
-_create = decoder(AutomationCreate).decode
+_create = decoder(AutomationCreate)
 
 
 def automation_of(trigger: dict[str, Any], *actions: dict[str, Any], name: str = "a", **more: Any) -> AutomationCreate:

@@ -17,6 +17,7 @@ from lictor.automations.matching import Watch
 from lictor.automations.triggers import PROACTIVE, REACTIVE, EventTrigger
 from lictor.events.reading import Recorded
 from lictor.events.types import ReceivedEvent
+from lictor.kit.decoding import decode
 
 # The first bucket reaches back this far: events that came a little earlier may arrive a little later.
 LOOKBACK = timedelta(minutes=15)
@@ -142,7 +143,7 @@ def _rolled(watch: Watch, bucket: Bucket, event: Recorded | None, previous: Raw 
 
 def _later_end(watch: Watch, previous: Raw, event: Recorded) -> bool:
     """Whether the event before was one that only ends the wait, and occurred later."""
-    before = msgspec.json.decode(previous, type=ReceivedEvent)
+    before = decode(previous, ReceivedEvent)
     return watch.expects(before.event) and not watch.starts_after(before.event) and before.occurred >= event.occurred
 
 

@@ -27,6 +27,7 @@ from lictor.automations.queueing import Due
 from lictor.db import Database, Tx
 from lictor.flow_runs.transitions import Orchestration
 from lictor.kit import clock
+from lictor.kit.decoding import convert
 from lictor.kit.errors import LictorError, Unavailable
 from lictor.web.codec import decode_hook
 
@@ -189,4 +190,4 @@ def related_of(error: Exception) -> list[Any]:
 
 
 def decode(due: Due) -> Any:
-    return msgspec.convert(msgspec.json.decode(due.invocation.action), Action, dec_hook=decode_hook)
+    return convert(msgspec.json.decode(due.invocation.action), Action, hook=decode_hook)

@@ -15,6 +15,7 @@ from lictor.db import Tx, sql
 from lictor.events import store as events
 from lictor.events.types import RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE, Event, Labels, ReceivedEvent
 from lictor.kit import clock, ids
+from lictor.kit.decoding import decoder
 
 TRIGGERED = "Triggered"
 # A firing for want of events may have none.
@@ -198,7 +199,7 @@ def automation_resource(automation: Automation) -> Labels:
 
 
 def caused_by(event: Raw) -> list[Labels]:
-    found = msgspec.json.decode(event, type=Identified | None)
+    found: Identified | None = decoder(Identified | None)(event)
     if found is None:
         return []
     return [{RESOURCE_ID: f"prefect.event.{found.id}", RESOURCE_ROLE: "triggering-event"}]

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from lictor.automations.firing import Invocation
 from lictor.events.types import RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE, Labels, ReceivedEvent
+from lictor.kit.decoding import decoder
 
 
 class Failed(Exception):
@@ -29,7 +28,7 @@ def labelled(kind: str, id: str, role: str = "target", name: str | None = None) 
 
 
 def event_of(invocation: Invocation) -> ReceivedEvent | None:
-    found: ReceivedEvent | None = msgspec.json.decode(invocation.triggering_event, type=ReceivedEvent | None)
+    found: ReceivedEvent | None = decoder(ReceivedEvent | None)(invocation.triggering_event)
     return found
 
 

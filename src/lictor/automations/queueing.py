@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
 from msgspec import Raw, Struct
 
 from lictor.automations.doing import Done
@@ -15,6 +14,7 @@ from lictor.db import Tx, sql
 from lictor.events import store as events
 from lictor.events.types import RESOURCE_ID, RESOURCE_ROLE, Event
 from lictor.kit import clock
+from lictor.kit.decoding import decode
 
 KEPT_FOR = timedelta(days=1)
 # An event follows the one before only if they are close, so that the order is worth waiting for.
@@ -122,7 +122,7 @@ class Kind(Struct):
 
 
 def kind_of(action: Raw) -> str:
-    return msgspec.json.decode(action, type=Kind).type
+    return decode(action, Kind).type
 
 
 def _followed(invocation: Invocation) -> str | None:

@@ -25,13 +25,14 @@ from lictor.deployments import store as deployments
 from lictor.events import store as events
 from lictor.events.types import RESOURCE_ID, RESOURCE_NAME, Event
 from lictor.kit import clock, ids
+from lictor.kit.decoding import convert
 from lictor.kit.errors import Invalid, NotFound, ObjectNotFound
 from lictor.web.codec import decoder
 
 # Sets come out in one order, whatever they are.
 _json = msgspec.json.Encoder(order="deterministic").encode
-load_trigger = decoder(Trigger).decode
-load_actions = decoder(list[Action]).decode
+load_trigger = decoder(Trigger)
+load_actions = decoder(list[Action])
 
 STORED_AS_JSON = ("trigger", "actions", "actions_on_trigger", "actions_on_resolve")
 
@@ -208,7 +209,7 @@ def _where(filter: AutomationFilter | None) -> Where:
 def _content(new: AutomationUpdate) -> dict[str, Any]:
     """What a client gives of an automation, as it is stored. Triggers get ids of ours, whatever they had."""
     for trigger in new.trigger.all():
-        trigger.id = msgspec.convert(ids.new(), type(trigger.id))
+        trigger.id = convert(ids.new(), type(trigger.id))
     plain = {name: getattr(new, name) for name in ("name", "description", "enabled", "tags")}
     stored = {name: getattr(new, name) for name in STORED_AS_JSON}
     content = plain | {name: Raw(_json(value)) for name, value in stored.items() if value is not UNSET}

@@ -27,6 +27,7 @@ from lictor.db import Tx, sql
 from lictor.deployments import store as deployments
 from lictor.events.types import RESOURCE_ID, RESOURCE_NAME, RESOURCE_ROLE, Labels, ReceivedEvent
 from lictor.flow_runs import store as flow_runs
+from lictor.kit.decoding import decoder
 from lictor.kit.errors import LictorError
 from lictor.kit.lazy import lazy
 from lictor.kit.times import parse
@@ -311,7 +312,7 @@ LOOKED_UP: dict[str, Callable[[Tx, str], Struct]] = {
 
 
 def _event(firing: Firing) -> ReceivedEvent | None:
-    found: ReceivedEvent | None = msgspec.json.decode(firing.triggering_event, type=ReceivedEvent | None)
+    found: ReceivedEvent | None = decoder(ReceivedEvent | None)(firing.triggering_event)
     return found
 
 

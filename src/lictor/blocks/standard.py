@@ -15,6 +15,7 @@ from msgspec import Raw, Struct
 
 from lictor.db import Database, Tx, sql
 from lictor.kit import clock, ids
+from lictor.kit.decoding import decode
 
 EDITION = sql("blocks.standard_edition", str, "select edition from standard_blocks where edition = :edition")
 FORGET_EDITION = sql("blocks.forget_standard_edition", None, "delete from standard_blocks")
@@ -98,7 +99,7 @@ class Edition(NamedTuple):
     name: str
 
     def blocks(self) -> StandardBlocks:
-        return msgspec.json.decode(self.text, type=StandardBlocks)
+        return decode(self.text, StandardBlocks)
 
 
 def edition() -> Edition:

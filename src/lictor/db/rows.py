@@ -5,7 +5,6 @@ from __future__ import annotations
 import types
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import (
     Annotated,
     Any,
@@ -24,17 +23,14 @@ from uuid import UUID
 import msgspec
 from msgspec import Raw, Struct
 
+from lictor.kit.decoding import decoder
+
 R = TypeVar("R")
 Convert = Callable[[Any], Any]
 
 
 class Joined:
     """Marks a Struct field whose own columns stand in the select at this place (all null: the field is None)."""
-
-
-@lru_cache(maxsize=256)
-def json_decoder(type_: Any) -> Callable[[Any], Any]:
-    return msgspec.json.Decoder(type_).decode
 
 
 def instant(value: Any) -> datetime:
@@ -148,7 +144,7 @@ def _converter(hint: Any) -> Convert | None:
         return simple[plain]
     if isinstance(plain, type) and issubclass(plain, str):
         return plain
-    return json_decoder(plain)
+    return decoder(plain)
 
 
 def _without_none(hint: Any) -> Any:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from lictor.kit import clock, intervals, zones
+from lictor.kit.decoding import decode
 from lictor.kit.lazy import lazy
 from lictor.web import Choice, FieldError, Instant, Seconds
 
@@ -101,12 +102,12 @@ def stored(schedule: Schedule) -> bytes:
 @lru_cache(maxsize=4096)
 def parsed(text: bytes) -> AnySchedule:
     """A stored schedule."""
-    keys = msgspec.json.decode(text, type=dict[str, Raw])
+    keys = decode(text, dict[str, Raw])
     if "interval" in keys:
-        return msgspec.json.decode(text, type=IntervalSchedule)
+        return decode(text, IntervalSchedule)
     if "cron" in keys:
-        return msgspec.json.decode(text, type=CronSchedule)
-    return msgspec.json.decode(text, type=RRuleSchedule)
+        return decode(text, CronSchedule)
+    return decode(text, RRuleSchedule)
 
 
 def class_name(schedule: AnySchedule) -> str:

@@ -16,7 +16,7 @@ from lictor.events import filters, tallies
 from lictor.events.filters import EventFilter, Order
 from lictor.events.reading import COLUMNS, Recorded
 from lictor.events.types import ReceivedEvent
-from lictor.kit import times
+from lictor.kit import decoding, times
 
 MOST_ON_A_PAGE = 50
 # Events of a resource up to which they are looked at one by one; of more, the log is read in order instead.
@@ -141,7 +141,7 @@ def decode(token: str) -> Continuation | None:
     """None for what is not a token; one that asks for more than a page may hold is none either."""
     try:
         inner = base64.b64decode(base64.b64decode(token.encode()))
-        found = msgspec.json.decode(inner, type=Continuation)
+        found = decoding.decode(inner, Continuation)
     except (msgspec.DecodeError, binascii.Error, ValueError, RecursionError):
         return None
     fits = 0 <= found.page_size <= MOST_ON_A_PAGE and 0 <= found.offset < 2**62 and found.count >= 0

@@ -25,6 +25,7 @@ from lictor.events.filters import EventFilter, Order
 from lictor.events.matching import Line, matcher
 from lictor.feed import Bell, Positions
 from lictor.kit import clock, times
+from lictor.kit.decoding import decode
 from lictor.kit.errors import LictorError
 from lictor.web import Closed, Socket
 from lictor.web.sockets import FAILURE, PROTOCOL_ERROR, UNREADABLE
@@ -242,7 +243,7 @@ async def converse(socket: Socket, stream: EventStream) -> None:
 
 async def _wanted(socket: Socket, stream: EventStream) -> tuple[EventFilter, bool] | None:
     try:
-        first = msgspec.json.decode(await socket.receive(), type=Subscribe, strict=False)
+        first = decode(await socket.receive(), Subscribe, strict=False)
         if first.type != "filter":
             await socket.close(PROTOCOL_ERROR, "Expected 'filter' message")
             return None

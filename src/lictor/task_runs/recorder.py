@@ -24,6 +24,7 @@ from lictor import observed_states
 from lictor.db import Tx, sql
 from lictor.events.types import RESOURCE_ID, RESOURCE_ROLE, Event
 from lictor.kit import clock, times
+from lictor.kit.decoding import convert, decode
 from lictor.states.storing import state_params
 from lictor.states.types import NULL, State, StateDetails, StateType, given
 from lictor.task_runs import store
@@ -188,8 +189,8 @@ def _told(event: Event) -> Recorded | None:
 
 def _payload(event: Event) -> Payload:
     if isinstance(event.payload, Raw):
-        return msgspec.json.decode(_without_nul(bytes(event.payload)), type=Payload, strict=False)
-    return msgspec.convert(event.payload, Payload, strict=False)
+        return decode(_without_nul(bytes(event.payload)), Payload, strict=False)
+    return convert(event.payload, Payload, strict=False)
 
 
 def _without_nul(text: bytes) -> bytes:

@@ -13,12 +13,12 @@ from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
 from lictor.db import Database
 from lictor.feed import Bell
 from lictor.kit import ids
+from lictor.kit.decoding import decode
 from lictor.kit.errors import LictorError, Unavailable
 from lictor.task_runs import delivery
 from lictor.task_runs.delivery import Connection
@@ -193,7 +193,7 @@ async def _next_while_silent(hall: Hall, connection: Connection, frame: asyncio.
 
 
 def _said(frame: bytes) -> Said:
-    return msgspec.json.decode(frame, type=Said)
+    return decode(frame, Said)
 
 
 def _check(said: Said) -> None:

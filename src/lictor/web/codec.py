@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
+from lictor.kit import decoding
 from lictor.web.shapes import Choice
 
 
@@ -23,15 +25,15 @@ def choose(kind: type[Choice], value: Any) -> Any:
         kind.members(), key=lambda each: -len(given & set(each.__struct_encode_fields__)) if given else 0
     ):
         try:
-            return msgspec.convert(value, member, dec_hook=decode_hook)
+            return decoding.convert(value, member, hook=decode_hook)
         except msgspec.ValidationError:
             continue
     raise ValueError(f"Input should be one of {', '.join(m.__name__ for m in kind.members())}")
 
 
-def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    """A strict decoder of `kind`; build it once."""
-    return msgspec.json.Decoder(kind, dec_hook=decode_hook)
+def decoder(kind: Any) -> Callable[[Any], Any]:
+    """A strict decoder of `kind`."""
+    return decoding.decoder(kind, hook=decode_hook)
 
 
 encode = msgspec.json.Encoder().encode

@@ -66,7 +66,7 @@ class Body:
         self.most = most
         self.embedded = isinstance(annotation, type) and issubclass(annotation, Embedded)
         self.limits = _limit_fields(annotation)
-        self.decode = decoder(nullable(annotation) if self.embedded else annotation).decode
+        self.decode = decoder(nullable(annotation) if self.embedded else annotation)
 
     @cached_property
     def kind(self) -> shapes_of.Type:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from lictor.kit.decoding import decode
 from lictor.web.auth import authorized, same_secret
 from lictor.web.codec import encode
 from lictor.web.confirming import EXTENSION, Receipts
@@ -97,7 +98,7 @@ class Socket:
         """The reason to refuse the client, or None."""
         try:
             async with asyncio.timeout(self._auth_seconds):
-                first = msgspec.json.decode(await self.receive(), type=Auth)
+                first = decode(await self.receive(), Auth)
         except (*UNREADABLE, TimeoutError):
             return "Expected 'auth' message"
         if first.type != "auth":

@@ -58,7 +58,7 @@ def parse(raw: bytes) -> Any:
 def read_json(kind: Any, raw: bytes) -> Any:
     """The value of type `kind` in a JSON text that is no request's body; raises Invalid, with all errors."""
     try:
-        return decoder(kind).decode(raw)
+        return decoder(kind)(raw)
     except msgspec.ValidationError:
         walk = Walk(0)
         value = parse(raw)
