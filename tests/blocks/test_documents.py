@@ -51,7 +51,8 @@ def test_secrets_are_for_those_who_ask(client: TestClient, schema: dict[str, Any
 
 def test_no_secret_is_in_the_database(client: TestClient, schema: dict[str, Any], db: Database) -> None:
     document = a_document(client, schema, "one", data=DATA)
-    client.patch(f"/block_documents/{document['id']}", json={"data": {"password": "n3w-passw0rd", "host": "another.host"}})
+    changed = {"password": "n3w-passw0rd", "host": "another.host"}
+    client.patch(f"/block_documents/{document['id']}", json={"data": changed})
     client.delete(f"/block_documents/{a_document(client, schema, 'two', data=DATA)['id']}")
 
     kept = "".join(db.read_now(lambda tx: tx.all(STORED)))
