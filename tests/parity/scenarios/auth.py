@@ -33,3 +33,14 @@ def wrong_credentials(s: Session) -> None:
     s.post("/flows/", {"name": "$uniq"}, headers=basic("admin:pass:word"))
     s.get("/hello", headers={"X-PREFECT-API-VERSION": "0.1.0"})
     s.send("OPTIONS", "/hello")
+
+
+@scenario
+def what_needs_no_input_needs_credentials(s: Session) -> None:
+    """No body and no path can be wrong here, so this is how these routes refuse."""
+    s.get("/admin/settings")
+    s.delete("/admin/storage")
+    s.get("/block_capabilities/")
+    s.post("/block_types/install_system_block_types")
+    s.get("/automations/related-to/$uniq")
+    s.delete("/automations/owned-by/$uniq")

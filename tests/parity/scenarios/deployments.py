@@ -321,6 +321,8 @@ def filters(s: Session) -> None:
         s.post("/deployments/count", {**own, **one})
     for bad in ({"deployments": {"x": 1}}, {"deployments": {"id": 1}}, {"sort": "ID_DESC"}, {"limit": 201}):
         s.post("/deployments/filter", {**own, **bad})
+    for bad in ({"deployments": {"id": 1}}, {"flows": {"id": {"any_": ["x"]}}}, {"work_pools": []}):
+        s.post("/deployments/count", bad)
 
 
 @scenario
