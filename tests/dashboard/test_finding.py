@@ -145,3 +145,38 @@ def test_without_a_network_it_says_what_to_do(
     said = capfd.readouterr().err
     assert "ERROR: no network" in said
     assert "lictor ui fetch --wheel prefect-3.9.0-py3-none-any.whl" in said
+
+
+OUT_OF_REACH = """\
+WARNING: Retrying (Retry(total=0, connect=None, read=None, redirect=None, status=None)) after connection broken by \
+'NewConnectionError('<pip._vendor.urllib3.connection.HTTPSConnection object at 0x7f7ff0df5ad0>: Failed to establish a \
+new connection: [Errno -2] Name or service not known')': /simple/prefect/
+ERROR: Could not find a version that satisfies the requirement prefect==3.9.0 (from versions: none)
+ERROR: No matching distribution found for prefect==3.9.0"""
+
+NO_SUCH_VERSION = f"""\
+ERROR: Could not find a version that satisfies the requirement prefect==3.9.0 (from versions: {
+    ", ".join(f"3.{minor}.0" for minor in range(200))
+}, 3.200.0.dev1)
+ERROR: No matching distribution found for prefect==3.9.0"""
+
+
+@pytest.mark.parametrize(
+    ("output", "reason", "left_out"),
+    [
+        (
+            OUT_OF_REACH,
+            "be reached: Failed to establish a new connection: [Errno -2] Name or service not known\n",
+            "from",
+        ),
+        (NO_SUCH_VERSION, "(the newest there: 3.195.0, 3.196.0, 3.197.0, 3.198.0, 3.199.0)", "3.194.0"),
+    ],
+)
+def test_the_reason_is_told_and_no_more(
+    output: str, reason: str, left_out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "_pip", lambda: [sys.executable, "-c", f"raise SystemExit({output!r})"])
+    with pytest.raises(CannotFetch) as told:
+        fetching.fetch(tmp_path, "3.9.0")
+    assert reason in str(told.value)
+    assert left_out not in str(told.value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import importlib.util
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,9 @@ from lictor.kit.errors import LictorError
 
 ROOTS = ("prefect/server/ui/", "prefect/server/ui-v2/")
 SECONDS = 600
+
+BROKEN = re.compile(r"connection broken by '(?:.*>: )?(.+?)'?\)?': /")
+VERSIONS = re.compile(r"\(from versions: ([^)]*)\)")
 
 
 class CannotFetch(LictorError):
@@ -79,9 +83,18 @@ def _pip() -> list[str]:
 
 
 def _told(output: str) -> str:
-    """What pip said went wrong, without its advice."""
+    """What pip said went wrong, without its advice. That an index was out of reach it says in a warning alone; its error
+    is then that there is no such version."""
+    broken = BROKEN.search(output)
+    if broken is not None:
+        return f"  the package index cannot be reached: {broken[1]}"
     lines = [line.strip() for line in output.splitlines() if line.startswith(("ERROR", "error"))]
-    return "\n".join(f"  {line}" for line in lines or output.strip().splitlines()[-3:])
+    return "\n".join(f"  {VERSIONS.sub(_newest, line)}" for line in lines or output.strip().splitlines()[-3:])
+
+
+def _newest(versions: re.Match[str]) -> str:
+    found = [version for version in versions[1].split(", ") if "dev" not in version]
+    return f"(the newest there: {', '.join(found[-5:])})"
 
 
 def _record(archive: zipfile.ZipFile) -> tuple[str, Mapping[str, str]]:
