@@ -83,8 +83,8 @@ def _pip() -> list[str]:
 
 
 def _told(output: str) -> str:
-    """What pip said went wrong, without its advice. That an index was out of reach it says in a warning alone; its error
-    is then that there is no such version."""
+    """What pip said went wrong, without its advice. That an index was out of reach it says in a warning alone; the
+    error is then that there is no such version."""
     broken = BROKEN.search(output)
     if broken is not None:
         return f"  the package index cannot be reached: {broken[1]}"
