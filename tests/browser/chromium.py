@@ -59,6 +59,11 @@ class Request:
     blocked: str | None = None
     body: str | None = None
 
+    @property
+    def is_open(self) -> bool:
+        """Whether an answer is still to come. The browser tells of none for what the page itself made (`blob:`)."""
+        return self.status is None and self.blocked is None and self.url.startswith("http")
+
 
 @contextlib.contextmanager
 def chromium(directory: Path) -> Iterator[Chromium]:
@@ -104,6 +109,7 @@ class Chromium:
             tab = Tab(socket)
             for domain in ("Page", "Network", "Runtime", "Log"):
                 tab.send(f"{domain}.enable")
+            tab.send("Page.addScriptToEvaluateOnNewDocument", source=FEW_FRAMES)
             yield tab
             tab.send("Page.close")
 
@@ -180,14 +186,22 @@ class Tab:
         quiet = 0
         for _ in range(100):
             self.run("new Promise(done => setTimeout(done, 100))")
-            open_ = [one for one in self.requests.values() if one.status is None and one.blocked is None]
-            quiet = 0 if open_ else quiet + 1
+            quiet = 0 if any(one.is_open for one in self.requests.values()) else quiet + 1
             if quiet >= 5:
                 return
 
     def click(self, what: str, number: int = 0) -> None:
-        """The element that `what` finds (a CSS selector, or `text=…` for the smallest that reads exactly so)."""
-        place = self.until(lambda: self._place(what, number), f"there is no {what!r} to click on")
+        """The element that `what` finds (a CSS selector, or `text=…` for the smallest that reads exactly so), once it
+        has stopped moving and nothing covers it."""
+        place: dict[str, float] | None = None
+
+        def rests() -> bool:
+            nonlocal place
+            before, place = place, self._place(what, number)
+            return place is not None and place == before
+
+        self.until(rests, f"there is no {what!r} to click on")
+        assert place is not None
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
 
@@ -232,7 +246,13 @@ class Tab:
 
 KEYS = {"Enter": 13, "Escape": 27, "Tab": 9}
 
-# Where to click: the middle of the element, scrolled into view; null while it is not there or hidden.
+# The graph of a run is drawn 60 times a second, by the CPU where there is no GPU, which then does nothing else.
+FEW_FRAMES = """
+window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 250);
+window.cancelAnimationFrame = clearTimeout;
+"""
+
+# Where to click: the middle of the element, scrolled into view; null while it is not there, hidden or covered.
 FIND = """(what, number) => {
   const shown = (one) => one.getClientRects().length > 0 && getComputedStyle(one).visibility !== "hidden";
   let found;
@@ -247,5 +267,8 @@ FIND = """(what, number) => {
   if (!one) return null;
   one.scrollIntoView({ block: "center", inline: "center" });
   const box = one.getBoundingClientRect();
-  return { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  const place = { x: box.x + box.width / 2, y: box.y + box.height / 2 };
+  const hit = document.elementFromPoint(place.x, place.y);
+  const whole = one.closest("button, a, label") || one;
+  return hit && hit !== document.body && (whole.contains(hit) || hit.contains(whole)) ? place : null;
 }"""

@@ -11,8 +11,9 @@ from pathlib import Path
 
 # The newest patch release of each minor.
 RELEASES = ("3.9.1", "3.8.8", "3.7.8", "3.6.29", "3.5.0", "3.4.25", "3.3.7", "3.2.15", "3.1.15", "3.0.11")
-# What the oldest ones need in an older version than they say: pkg_resources of setuptools, and pydantic.
-BESIDE = ("setuptools<81",)
+# What the older ones need without saying so (importlib_metadata came along with other libraries until lately), or in
+# an older version than they say: pkg_resources of setuptools, and pydantic.
+BESIDE = ("setuptools<81", "importlib-metadata")
 BESIDE_3_0 = (*BESIDE, "pydantic<2.10")
 
 
