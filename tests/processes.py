@@ -72,7 +72,11 @@ class Server:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment
             )
-        until(self._healthy_or_ended, within=within)
+        try:
+            until(self._healthy_or_ended, within=within)
+        except AssertionError:
+            self.kill()
+            raise
         assert self._process.poll() is None, f"ended with {self._process.returncode}:\n{self.log}"
 
     def stop(self, *, within: float = 15.0) -> int:

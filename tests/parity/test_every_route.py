@@ -1,4 +1,4 @@
-"""Every operation of the reference has a recorded success and a recorded failure, which the replay holds against Lictor."""
+"""Every operation of the reference has a recorded success and a recorded failure, which the replay checks."""
 
 from __future__ import annotations
 
