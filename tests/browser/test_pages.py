@@ -49,3 +49,15 @@ def test_reloading_a_page_deep_inside_stays_there(tab: Tab, site: str, world: Wo
     tab.send("Page.reload")
     tab.sees("red-crab")
     assert tab.path == path
+
+
+def test_no_request_leaves_the_machine(tab: Tab, site: str, world: World) -> None:
+    """In the browser's own log: whatever is meant for another host was stopped by the policy, before it was sent. v2
+    does try, so the log would show it."""
+    for path in ("/v2/dashboard", "/v2/blocks/catalog", "/blocks/catalog"):
+        tab.goto(site + path)
+        tab.sees("Dashboard", "Runs")
+        tab.settles()
+    outside = [one for one in tab.requests.values() if one.url.startswith("http") and not one.url.startswith(site)]
+    assert outside
+    assert [one.url for one in outside if one.blocked != "csp" or one.status is not None] == []
