@@ -59,19 +59,19 @@ def tried(release: str) -> list[str]:
     outcomes = []
     for name in TRIALS:
         wrong = on_a_server(lambda: lictor(None, AS_BY_DEFAULT), name, place)
+        said(f"{release} {name}: {wrong or 'yes'}")
         outcome = "yes" if wrong is None else f"no ({on_the_reference(name, place)})"
-        sys.stdout.write(f"{release} {name}: {outcome}\n{wrong or ''}")
-        sys.stdout.flush()
         outcomes.append(outcome)
     return outcomes
 
 
 def on_the_reference(trial: str, place: Path) -> str:
-    wrong = on_a_server(lambda: reference(reference_executable(), AS_BY_DEFAULT), trial, place)
-    if wrong is None:
-        return "the reference: yes"
-    sys.stdout.write(f"with the reference: {wrong}")
-    return "nor with the reference"
+    try:
+        wrong = on_a_server(lambda: reference(reference_executable(), AS_BY_DEFAULT), trial, place)
+    except RuntimeError:
+        return "the reference did not start"
+    said(f"with the reference: {wrong or 'yes'}")
+    return "the reference: yes" if wrong is None else "nor with the reference"
 
 
 def on_a_server(start: Callable[[], AbstractContextManager[str]], trial: str, place: Path) -> str | None:
@@ -80,8 +80,13 @@ def on_a_server(start: Callable[[], AbstractContextManager[str]], trial: str, pl
         try:
             TRIALS[trial](Bench(place, f"{api}/", Path(home)))
         except (AssertionError, subprocess.SubprocessError) as error:
-            return f"{error}\n"
+            return str(error)
     return None
+
+
+def said(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def written() -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ import httpx
 from tests.processes import until
 
 SCRIPTS = Path(__file__).parent / "scripts"
-PATIENCE = 150.0
+PATIENCE = 240.0
 ENDS = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
