@@ -18,18 +18,22 @@ from lictor.settings import read
 from . import world as worlds
 from .chromium import chromium, executable
 from .conftest import filled_in
+from .world import World
 
-PAGES = {
-    "dashboard": "/v2/dashboard",
-    "runs": "/v2/runs",
-    "run": "/v2/runs/flow-run/{green-heron}",
-    "deployment": "/v2/deployments/deployment/{deployment}",
-    "work-pools": "/v2/work-pools",
-    "automations": "/v2/automations",
-    "events": "/v2/events",
-    "concurrency": "/v2/concurrency-limits",
-    "v1-dashboard": "/dashboard",
-}
+# The name of the picture, the page, and what must be readable on it.
+PAGES = (
+    ("dashboard", "/v2/dashboard", "Active Work Pools"),
+    ("runs", "/v2/runs", "Flow runs"),
+    ("run", "/v2/runs/flow-run/{green-heron}", "line 4"),
+    ("deployment", "/v2/deployments/deployment/{deployment}", "At 03:00 AM"),
+    ("work-pools", "/v2/work-pools", "demo-pool"),
+    ("automations", "/v2/automations", "demo-automation"),
+    ("events", "/v2/events", "prefect.flow-run."),
+    ("concurrency", "/v2/concurrency-limits", "demo-limit"),
+    ("v1-dashboard", "/dashboard", "Active Work Pools"),
+)
+FLOWS = ("daily-report", "train-model", "sync-customers")
+ENDS = ("COMPLETED", "COMPLETED", "FAILED", "COMPLETED", "CRASHED", "COMPLETED")
 
 
 def main(target: Path) -> int:
@@ -45,14 +49,29 @@ def main(target: Path) -> int:
         server.start()
         try:
             world = worlds.build(server.api_url)
+            more(world)
             with chromium(Path(place)) as browser, browser.tab() as tab:
-                for name, page in PAGES.items():
+                for name, page, text in PAGES:
                     tab.goto(server.url + filled_in(page, world))
+                    tab.sees(text)
                     tab.settles()
+                    tab.settles()  # what is drawn once everything is there
                     tab.screenshot(target / f"{name}.png")
         finally:
             server.end()
     return 0
+
+
+def more(world: World) -> None:
+    """Runs of other flows, with names of their own."""
+    for name in FLOWS:
+        flow = world.post("/flows/", {"name": name})["id"]
+        for end in ENDS:
+            run = world.post("/flow_runs/", {"flow_id": flow, "state": {"type": "PENDING"}, "tags": ["production"]})[
+                "id"
+            ]
+            for state in ("RUNNING", end):
+                world.set_state("flow_runs", run, state)
 
 
 if __name__ == "__main__":
