@@ -20,6 +20,7 @@ from lictor.flow_runs.listing import FlowRunHistory, FlowRunQuery
 from lictor.flow_runs.transitions import Orchestration
 from lictor.kit import clock
 from lictor.states.types import StateCreate
+from lictor.tallies.slots import floor
 
 NOW = datetime(2026, 3, 14, 15, 9, 26, 535897, tzinfo=UTC)
 ORCHESTRATION = Orchestration()
@@ -113,7 +114,9 @@ def test_what_is_told_is_what_a_scan_would_tell(
     flow_id = db.write_now(rows.a_flow)
 
     def begin(tx: Tx) -> list[str]:
-        for table in ("flow_run", "flow_run_tally", "flow_run_unsettled", "tally_frontier"):
+        kinds = ("flow_run", "task_run")
+        tables = [f"{kind}{part}" for kind in kinds for part in ("", "_tally", "_unsettled")]
+        for table in (*tables, "tally_frontier"):
             tx.run(composed(None, f"delete from {table}"))
         return [a_run(tx, flow_id, at, state) for at, state in history]
 
@@ -168,7 +171,7 @@ def test_a_run_that_is_not_over_leaves_its_slot_open_until_it_ends(db: Database)
     at = NOW - timedelta(days=2)
     run_id = db.write_now(a_run, flow_id, at, "RUNNING")
     settle_all(db)
-    assert unsettled(db) == {(tallies.floor(at), True): 1}
+    assert unsettled(db) == {(floor(at), True): 1}
     assert db.write_now(tallies.settle, NOW) == 0, "it is not looked at again and again"
     db.write_now(transitions.set_state, ORCHESTRATION, run_id, StateCreate(type="COMPLETED"))
     assert db.write_now(tallies.settle, NOW) == 1
@@ -191,5 +194,5 @@ def test_what_is_recent_is_never_settled(db: Database) -> None:
     db.write_now(changes.delete, ORCHESTRATION, run_id)
     assert not unsettled(db)
     db.write_now(tallies.settle, NOW)
-    frontier = db.read_now(lambda tx: tx.one(tallies.FRONTIER))
-    assert frontier == tallies.floor(NOW - timedelta(hours=2))
+    frontier = db.read_now(lambda tx: tx.one(tallies.flow_runs.LEDGER.frontier))
+    assert frontier == floor(NOW - timedelta(hours=2))

@@ -244,7 +244,7 @@ def _delete_all(tx: Tx, going: Going, flow_ids: list[str]) -> list[str]:
         going.forget(tx, found)
         tx.run(RELEASE_SUBFLOWS, ids=found)
         tx.run(LEAVE_LOGS, ids=found, now=clock.now())
-        tallies.touch_flows(tx, found)
+        tallies.flow_runs.touch_flows(tx, found)
         tx.run(DELETE, ids=found)
         events.emit_all(tx, [changed("deleted", flow) for flow in flows])
     return found

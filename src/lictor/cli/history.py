@@ -40,7 +40,7 @@ def _check_runs(database: Database, mend: bool) -> list[datetime]:
         database.write_now(tallies.mend, wrong)
         while database.write_now(tallies.settle, clock.now()):
             pass
-    return wrong
+    return sorted({each.slot for each in wrong})
 
 
 def _check_events(database: Database, mend: bool) -> list[datetime]:

@@ -108,8 +108,7 @@ class RunState(Leaf):
 
     def may_be(self, types: Collection[str]) -> bool:
         """Whether a state of one of these types may meet the filter."""
-        any_ = None if self.type is None else self.type.any_
-        return any_ is None or self.operator != Operator.and_ or any(type_ in types for type_ in any_)
+        return _may_be(self.operator, self.type, types)
 
 
 class TaskRunState(Leaf):
@@ -119,6 +118,14 @@ class TaskRunState(Leaf):
 
     def conditions(self, at: on) -> list[Condition]:
         return _state_conditions(at, self.type, self.name)
+
+    def may_be(self, types: Collection[str]) -> bool:
+        return _may_be(self.operator, self.type, types)
+
+
+def _may_be(operator: Operator, wanted: leaves.StateTypes | leaves.AnyStateType | None, types: Collection[str]) -> bool:
+    any_ = None if wanted is None else wanted.any_
+    return any_ is None or operator != Operator.and_ or any(type_ in types for type_ in any_)
 
 
 def _state_conditions(at: on, type_: Leaf | None, name: Leaf | None) -> list[Condition]:

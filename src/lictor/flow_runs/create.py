@@ -117,6 +117,8 @@ def insert(
     if not tx.run(store.INSERT, **_params(run)):
         return _existing(tx, wanted), False
     tallies.touch(tx, run.expected_start_time)
+    if run.parent_task_run_id is not None:
+        tallies.touch_task_runs(tx, [run.parent_task_run_id])
     state = decision.state
     assert state is not None
     store.insert_state(tx, run.id, state)

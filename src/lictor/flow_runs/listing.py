@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 from msgspec.structs import replace
 
-from lictor import tallies
 from lictor.db import Tx, Where, sql
 from lictor.db.statement import composed
 from lictor.filters import (
@@ -26,7 +25,8 @@ from lictor.filters.history import HistoryBody, Interval, divide, run_history
 from lictor.filters.leaves import Operator, Period, on
 from lictor.flow_runs.types import SELECT, FlowRunResponse
 from lictor.kit import clock
-from lictor.states.types import TERMINAL
+from lictor.tallies import flow_runs as flow_run_tallies
+from lictor.tallies.flow_runs import Tallied
 from lictor.web import DEFAULT_LIMIT, Embedded, Limit, Offset, Page, PageNumber, page_offset, paginate
 
 
@@ -184,7 +184,7 @@ def page(tx: Tx, where: Where, sort: Sort = Sort.ID_DESC, limit: int = 200, offs
 
 def count(tx: Tx, wanted: FlowRunQuery | FlowRunPage) -> int:
     plain = tallied(wanted)
-    total = None if plain is None else tallies.total(tx, *plain)
+    total = None if plain is None else flow_run_tallies.total(tx, plain)
     return count_where(tx, where_of(wanted)) if total is None else total.runs
 
 
@@ -195,7 +195,7 @@ def count_where(tx: Tx, where: Where) -> int:
 def lateness(tx: Tx, wanted: FlowRunQuery) -> float | None:
     """Average seconds between expected and real (or, of those that are due, possible) start; None without runs."""
     plain = tallied(wanted)
-    total = None if plain is None else tallies.total(tx, *plain)
+    total = None if plain is None else flow_run_tallies.total(tx, plain)
     if total is not None:
         return total.lateness / total.runs if total.runs else None
     where = where_of(wanted)
@@ -207,17 +207,9 @@ def lateness(tx: Tx, wanted: FlowRunQuery) -> float | None:
 def history(tx: Tx, wanted: FlowRunHistory) -> list[Interval]:
     grid = divide(wanted.history_start, wanted.history_end, wanted.history_interval_seconds)
     plain = tallied(wanted)
-    if plain is None or plain.after or plain.before or not tallies.worth_it(grid):
-        return run_history(tx, "flow_run r", wanted, where_of(wanted))
-    return tallies.intervals(tx, grid, plain.states)
-
-
-class Tallied(NamedTuple):
-    """A question that tallies can answer: when runs were expected to start, and their states."""
-
-    after: datetime | None
-    before: datetime | None
-    states: Where
+    if plain is None or plain.after or plain.before or not flow_run_tallies.worth_it(grid):
+        return run_history(tx, "flow_run r", wanted, where_of(wanted), plain=plain is not None)
+    return flow_run_tallies.intervals(tx, grid, plain.states)
 
 
 def tallied(wanted: FlowRunQuery | FlowRunPage | FlowRunHistory) -> Tallied | None:
@@ -225,10 +217,4 @@ def tallied(wanted: FlowRunQuery | FlowRunPage | FlowRunHistory) -> Tallied | No
     filters = (getattr(wanted, name) for name in wanted.__struct_fields__ if name != "flow_runs")
     if any(isinstance(filter, Filter) for filter in filters):
         return None
-    runs = wanted.flow_runs or FlowRunFilter()
-    if runs.operator != Operator.and_ or not runs.says_only({"expected_start_time", "state"}):
-        return None
-    if runs.state is not None and not runs.state.may_be(TERMINAL):
-        return None
-    period = runs.expected_start_time or Period()
-    return Tallied(period.after_, period.before_, FlowRunFilter(state=runs.state).where())
+    return flow_run_tallies.tallied(wanted.flow_runs or FlowRunFilter())

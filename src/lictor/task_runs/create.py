@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
+from lictor import tallies
 from lictor.db import Tx
 from lictor.kit import clock, ids, names, times
 from lictor.kit.errors import Conflict
@@ -49,6 +50,9 @@ def create(tx: Tx, orchestration: TaskOrchestration, wanted: TaskRunCreate) -> t
         if raced is None:
             raise Conflict()
         return raced, False
+    tallies.touch_task(tx, run.expected_start_time)
+    if run.flow_run_id is not None:
+        tallies.touch_flow_runs(tx, [run.flow_run_id])
     assert decision.state is not None
     write_state(tx, run.id, decision.state)
     for effect in decision.effects:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
-from lictor.db import Tx, Where
+from lictor.db import Tx, Where, sql
 from lictor.filters import DeploymentFilter, FlowFilter, FlowRunFilter, TaskRunFilter, where_for
-from lictor.filters.history import HistoryBody, Interval, run_history
+from lictor.filters.history import HistoryBody, Interval, divide, run_history
+from lictor.filters.leaves import Operator, Period, PeriodOrNull
+from lictor.states.types import TERMINAL
+from lictor.tallies import flow_runs, task_runs
+from lictor.tallies.flow_runs import Tallied
+from lictor.tallies.task_runs import Started
 from lictor.task_runs.types import SELECT, TaskRun, TaskRunSummary, summary
 from lictor.web import DEFAULT_LIMIT, Embedded, Limit, Offset, Page, PageNumber, page_offset, paginate
 
@@ -82,13 +88,49 @@ def _where(wanted: TaskRunQuery | TaskRunHistory) -> Where:
 
 
 def find_slice(tx: Tx, wanted: TaskRunSlice) -> list[TaskRun]:
-    return page(tx, wanted.where(), wanted.sort, wanted.limit, wanted.offset)
+    return _page(tx, wanted, wanted.offset)
 
 
 def find_page(tx: Tx, wanted: TaskRunPage) -> Page[TaskRunSummary]:
-    where = wanted.where()
-    runs = page(tx, where, wanted.sort, wanted.limit, page_offset(wanted.page, wanted.limit))
-    return paginate([summary(run) for run in runs], wanted.page, wanted.limit, count_where(tx, where))
+    runs = _page(tx, wanted, page_offset(wanted.page, wanted.limit))
+    return paginate([summary(run) for run in runs], wanted.page, wanted.limit, count(tx, wanted))
+
+
+# So many of the newest task runs are looked at one by one, before all flow runs that may be meant are gathered.
+RECENT = 5_000
+SINCE = sql(
+    "task_runs.since",
+    datetime,
+    f"""
+    select t.expected_start_time from task_run t where t.expected_start_time is not null
+    order by t.expected_start_time desc limit 1 offset {RECENT}
+    """,
+)
+
+
+def _page(tx: Tx, wanted: TaskRunSlice | TaskRunPage, offset: int) -> list[TaskRun]:
+    where = _recent(tx, wanted)
+    if where is not None:
+        found = page(tx, where, wanted.sort, wanted.limit, offset)
+        if len(found) == wanted.limit:
+            return found
+    return page(tx, wanted.where(), wanted.sort, wanted.limit, offset)
+
+
+def _recent(tx: Tx, wanted: TaskRunSlice | TaskRunPage) -> Where | None:
+    """The same conditions on the newest task runs, if those come first and their flow runs are what is asked for: as a
+    rule they fill the page, and the flow runs of a week need not be gathered."""
+    parents = wanted.flow_runs
+    if wanted.sort != TaskRunSort.EXPECTED_START_TIME_DESC or parents is None or parents.ids() is not None:
+        return None
+    since = tx.one(SINCE)
+    if since is None:
+        return None
+    where = where_for("task_run", task_runs=wanted.task_runs)
+    inner = where_for("flow_run", flows=wanted.flows, flow_runs=parents, deployments=wanted.deployments)
+    where.add_exists("select 1 from flow_run r where r.id = t.flow_run_id", inner)
+    where.add("t.expected_start_time >= {ts:since}", since=since)
+    return where
 
 
 def page(
@@ -99,7 +141,12 @@ def page(
 
 
 def count(tx: Tx, wanted: TaskRunQuery) -> int:
-    return count_where(tx, wanted.where())
+    total = None
+    if of_period := _of_flow_runs(wanted):
+        total = flow_runs.total_tasks(tx, of_period)
+    elif plain := tallied(wanted):
+        total = task_runs.total(tx, plain.expected, plain.started, plain.conditions)
+    return count_where(tx, wanted.where()) if total is None else total
 
 
 def count_where(tx: Tx, where: Where) -> int:
@@ -107,4 +154,48 @@ def count_where(tx: Tx, where: Where) -> int:
 
 
 def history(tx: Tx, wanted: TaskRunHistory) -> list[Interval]:
-    return run_history(tx, "task_run t", wanted, wanted.where())
+    grid = divide(wanted.history_start, wanted.history_end, wanted.history_interval_seconds)
+    plain = tallied(wanted)
+    if plain is None or plain.expected != (None, None) or not flow_runs.worth_it(grid):
+        return run_history(tx, "task_run t", wanted, wanted.where())
+    return task_runs.intervals(tx, grid, plain.started, plain.conditions)
+
+
+def _of_flow_runs(wanted: TaskRunQuery) -> Tallied | None:
+    """The question about flow runs, if it is their task runs that are asked for."""
+    asked = wanted.flow_runs
+    if asked is None or any((wanted.flows, wanted.task_runs, wanted.deployments)) or asked.says_only(set()):
+        return None
+    return flow_runs.tallied(asked)
+
+
+class Plain(NamedTuple):
+    """A question that tallies of task runs can answer."""
+
+    expected: tuple[datetime | None, datetime | None]
+    started: Started
+    conditions: Where
+
+
+def tallied(wanted: TaskRunQuery | TaskRunHistory) -> Plain | None:
+    """The question, if it asks for no more than tallies know, and for some of what they do: runs that are over."""
+    asked, parents = wanted.task_runs or TaskRunFilter(), wanted.flow_runs
+    if wanted.flows is not None or wanted.deployments is not None:
+        return None
+    if parents is not None and not parents.says_only(set()):
+        return None
+    if asked.operator != Operator.and_ or not asked.says_only(KNOWN):
+        return None
+    start, expected = asked.start_time or PeriodOrNull(), asked.expected_start_time or Period()
+    if start.is_null_ is not None or (asked.state is not None and not asked.state.may_be(TERMINAL)):
+        return None
+    conditions = TaskRunFilter(state=asked.state).where()
+    # That an empty filter of flow runs is there asks for a flow run.
+    if parents is not None:
+        conditions.add("t.of_flow")
+    if asked.subflow_runs is not None and asked.subflow_runs.exists_ is not None:
+        conditions.add("t.subflow" if asked.subflow_runs.exists_ else "not t.subflow")
+    return Plain((expected.after_, expected.before_), Started(start.after_, start.before_), conditions)
+
+
+KNOWN = {"state", "start_time", "expected_start_time", "subflow_runs"}

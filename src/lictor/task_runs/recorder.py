@@ -20,13 +20,14 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
 
-from lictor import observed_states
+from lictor import observed_states, tallies
 from lictor.db import Tx, sql
 from lictor.events.types import RESOURCE_ID, RESOURCE_ROLE, Event
 from lictor.kit import clock, times
 from lictor.kit.decoding import convert, decode
 from lictor.states.storing import state_params
-from lictor.states.types import NULL, State, StateDetails, StateType, given
+from lictor.states.types import NULL, TERMINAL, State, StateDetails, StateType, given
+from lictor.tallies.slots import TOUCHED_AFTER
 from lictor.task_runs import store
 from lictor.task_runs.tracking import TaskRunPolicy
 from lictor.task_runs.types import as_json
@@ -94,7 +95,22 @@ class Recorded(Struct):
         return (self.flow_run_id or "", self.columns["task_key"], self.columns["dynamic_key"])
 
 
-FLOW_RUNS = sql("task_runs.their_flow_runs", str, "select id from flow_run where id {in:ids:uuid} {for_key_share}")
+class Enclosing(Struct):
+    """A flow run; `closed` if it was counted as it is now, or may have been."""
+
+    id: str
+    closed: bool
+
+
+FLOW_RUNS = sql(
+    "task_runs.their_flow_runs",
+    Enclosing,
+    f"""
+    select id, coalesce(state_type, '') in ({", ".join(f"'{type_}'" for type_ in sorted(TERMINAL))})
+        and expected_start_time < {{ts:before}}
+    from flow_run where id {{in:ids:uuid}} {{for_key_share}}
+    """,
+)
 SAME_KEYS = sql(
     "task_runs.same_keys",
     str,
@@ -137,8 +153,9 @@ def record(tx: Tx, events: Iterable[Event]) -> None:
     if not runs:
         return
     flow_run_ids = sorted({run.flow_run_id for run in runs if run.flow_run_id is not None})
-    known = set(tx.all(FLOW_RUNS, ids=flow_run_ids))
     now = clock.now()
+    known = {each.id: each for each in tx.all(FLOW_RUNS, ids=flow_run_ids, before=now - TOUCHED_AFTER)}
+    _touch(tx, runs, [each.id for each in known.values() if each.closed])
     written: list[State] = []
     for run in sorted(runs, key=lambda run: run.key):
         if run.flow_run_id is not None and run.flow_run_id not in known:
@@ -149,6 +166,14 @@ def record(tx: Tx, events: Iterable[Event]) -> None:
     # In order, like the rows: these, too, are written by several servers at a time.
     for state in sorted(written, key=lambda state: (state.type, state.name, state.timestamp)):
         observed_states.note(tx, state.type, state.name, state.timestamp)
+
+
+def _touch(tx: Tx, runs: list[Recorded], closed: list[str]) -> None:
+    """Tell the tallies of what is about to be written: what the runs are now, and what they will be."""
+    tallies.touch_task_runs(tx, [run.id for run in runs])
+    tallies.touch_task(tx, *(run.columns.get("expected_start_time") for run in runs))
+    if closed:
+        tallies.touch_flow_runs(tx, closed)
 
 
 def _folded(events: Iterable[Event]) -> list[Recorded]:
@@ -228,6 +253,7 @@ def _write(tx: Tx, run: Recorded, now: datetime) -> None:
         other = tx.value(SAME_KEYS, id=run.id, flow_run_id=run.flow_run_id, **keys)
         if other is not None:
             run.id = str(other)
+            tallies.touch_task_runs(tx, [run.id])
             _updated(tx, run, columns, now)
     for state in run.states:
         state.state_details.task_run_id = run.id

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from msgspec import Struct
 
+from lictor import tallies
 from lictor.db import Joined, LostRace, Tx, sql, update_row
 from lictor.kit.errors import NotFound, ObjectNotFound
 from lictor.states.storing import STATE_COLUMNS, state_params
@@ -87,6 +88,9 @@ INSERT_STATE = sql(
     """,
 )
 RENAME = sql("task_runs.rename", None, "update task_run set name = :name, updated = :now where id = :id")
+FLOW_RUN_OF = sql(
+    "task_runs.flow_run_of", str, "select flow_run_id from task_run where id = :id and flow_run_id is not null"
+)
 DELETE = sql("task_runs.delete", None, "delete from task_run where id = :id")
 ORPHAN = sql("task_runs.orphan", None, "update flow_run set parent_task_run_id = null where parent_task_run_id = :id")
 BURY = sql(
@@ -147,6 +151,8 @@ def update(tx: Tx, run_id: str, changes: dict[str, Any], now: datetime, guard: s
 
 def delete(tx: Tx, run_id: str, now: datetime) -> None:
     """Delete a task run with its states; a subflow that it stood for stays, its logs are swept. Raises NotFound."""
+    tallies.touch_task_runs(tx, [run_id])
+    tallies.touch_flow_runs(tx, tx.all(FLOW_RUN_OF, id=run_id))
     tx.run(ORPHAN, id=run_id)
     if not tx.run(DELETE, id=run_id):
         raise NotFound("Task not found")

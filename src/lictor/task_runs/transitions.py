@@ -11,13 +11,13 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from lictor import observed_states
+from lictor import observed_states, tallies
 from lictor.db import Tx
 from lictor.kit import clock, ids
 from lictor.states import constructors
 from lictor.states.callers import SERVER, Caller
 from lictor.states.decisions import DEFAULT_SETTINGS, Decision, RuleSettings, decide
-from lictor.states.types import Outcome, State, StateCreate, from_create
+from lictor.states.types import TERMINAL, Outcome, State, StateCreate, from_create
 from lictor.task_runs import delivery, store
 from lictor.task_runs.effects import CacheState, Enqueue, ReleaseTagSlots, TaskEffect
 from lictor.task_runs.facts import EnclosingFlowRun, NoTagLimits, TagLimits
@@ -104,6 +104,8 @@ def set_state_of(
     seen = None if subject.state is None else subject.state.id
     store.enter(tx, subject.run.id, seen, state, decision.changes(), now)
     if state is not None:
+        if state.type in TERMINAL or (subject.state is not None and subject.state.type in TERMINAL):
+            tallies.touch_task(tx, subject.run.expected_start_time)
         write_state(tx, subject.run.id, state)
     for effect in decision.effects:
         carry_out(tx, effect, subject, facts, now)

@@ -1,0 +1,176 @@
+"""Tallies of flow runs: how many, how late, and how many task runs they have."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from lictor.db import Tx, Where, sql
+from lictor.filters import FlowRunFilter, estimates, history
+from lictor.filters.history import Grid, Interval
+from lictor.filters.leaves import Operator, Period
+from lictor.kit import clock
+from lictor.states.types import TERMINAL
+from lictor.tallies import task_runs
+from lictor.tallies.ledger import SLOT_END, Ledger, ranges, settled
+from lictor.tallies.slots import FIRST, LAST, SLOT, TICK, TOUCHED_AFTER, Span, crossing, floor, is_old
+
+_TASKS = "(select count(*) from task_run own where own.flow_run_id = r.id)"
+
+LEDGER = Ledger(
+    "flow_run",
+    "r",
+    kinds={},
+    measures={
+        "runs": "count(*)",
+        "run_time": f"sum({history.positive('r.total_run_time')})",
+        "lateness": f"sum({estimates.lateness_sql('r')})",
+        "tasks": f"cast(sum({_TASKS}) as {{int_type}})",
+    },
+    compared=("runs", "tasks"),
+)
+
+TOUCH_RUNS = sql("tallies.touch_these_flow_runs", None, LEDGER.marking("r", "flow_run r", "r.id {in:ids:uuid}"))
+TOUCH_FLOWS = sql("tallies.touch_flows", None, LEDGER.marking("r", "flow_run r", "r.flow_id {in:ids:uuid}"))
+
+
+def touch(tx: Tx, expected_start: datetime | None) -> None:
+    """Say that a run with this expected start came, ended, was revived or went, in the transaction in which it does."""
+    if expected_start is not None and is_old(expected_start):
+        tx.put(LEDGER.touch, slot=floor(expected_start))
+
+
+def touch_flow_runs(tx: Tx, run_ids: list[str]) -> None:
+    """Say that task runs of these flow runs came or went."""
+    tx.put(TOUCH_RUNS, ids=run_ids, before=clock.now() - TOUCHED_AFTER)
+
+
+def touch_runs(tx: Tx, run_ids: list[str]) -> None:
+    """Say that runs are about to be deleted, with their task runs."""
+    touch_flow_runs(tx, run_ids)
+    task_runs.touch_those_of(tx, run_ids)
+
+
+def touch_flows(tx: Tx, flow_ids: list[str]) -> None:
+    """The same of all runs of flows that are about to be deleted."""
+    tx.put(TOUCH_FLOWS, ids=flow_ids, before=clock.now() - TOUCHED_AFTER)
+    task_runs.touch_those_of_flows(tx, flow_ids)
+
+
+# What is read from the runs themselves: `x` are their ranges, both ends included. What is made of the columns here
+# keeps SQLite from reading all runs of a state instead of those of the ranges.
+_RUNS = """
+    select r.id, r.expected_start_time, r.state_type || '' as state_type, r.state_name || '' as state_name,
+        r.start_time, r.state_timestamp, r.total_run_time
+    from ranges x cross join flow_run r
+    where r.expected_start_time >= x.s and r.expected_start_time <= x.e"""
+_RANGES = ranges("flow_run")
+_SETTLED = settled("flow_run", "r")
+
+
+class Total(Struct):
+    """Runs, and the seconds that they were late."""
+
+    runs: int
+    lateness: float
+
+
+_TOTAL = f"""
+    with ranges (s, e) as ({_RANGES})
+    select cast(coalesce(sum(runs), 0) as {{int_type}}), coalesce(sum(lateness), 0.0) from (
+        select sum(r.runs) as runs, sum(r.lateness) as lateness from flow_run_tally r where {_SETTLED} and {{where}}
+        union all
+        select count(*), sum({estimates.lateness_sql("r")}) from ({_RUNS}) r {estimates.MOMENT} where {{where}}
+        union all
+        select count(*), 0.0 from flow_run r
+        where {{int:undated}} = 1 and r.expected_start_time is null and {{where}}
+    ) parts"""
+_ALL_TASKS = f"""
+    with ranges (s, e) as ({_RANGES})
+    select cast(coalesce(sum(tasks), 0) as {{int_type}}) from (
+        select sum(r.tasks) as tasks from flow_run_tally r where {_SETTLED} and {{where}}
+        union all
+        select sum({_TASKS}) from ({_RUNS}) r where {{where}}
+        union all
+        select sum({_TASKS}) from flow_run r where {{int:undated}} = 1 and r.expected_start_time is null and {{where}}
+    ) parts"""
+
+
+class Tallied(NamedTuple):
+    """A question that tallies can answer: when runs were expected to start (both ends included; without instants all
+    runs are meant), and a condition on `r.state_type` and `r.state_name`."""
+
+    after: datetime | None
+    before: datetime | None
+    states: Where
+
+    def span(self, tx: Tx) -> Span | None:
+        """None if no slot is settled: the runs may as well be read."""
+        found = LEDGER.span(tx, self.after or FIRST, self.before or LAST)
+        return found if found.first < found.last else None
+
+    def undated(self) -> int:
+        return int(self.after is None and self.before is None)
+
+
+def tallied(runs: FlowRunFilter) -> Tallied | None:
+    """The question that a filter asks, if that is no more than tallies know, and some of what they do: runs that are
+    over."""
+    if runs.operator != Operator.and_ or not runs.says_only({"expected_start_time", "state"}):
+        return None
+    if runs.state is not None and not runs.state.may_be(TERMINAL):
+        return None
+    period = runs.expected_start_time or Period()
+    return Tallied(period.after_, period.before_, FlowRunFilter(state=runs.state).where())
+
+
+def total(tx: Tx, asked: Tallied) -> Total | None:
+    """The runs that meet the question. None if no slot of them is settled."""
+    found = asked.span(tx)
+    if found is None:
+        return None
+    totals: list[Total] = tx.composed(Total, _TOTAL, asked.states, undated=asked.undated(), **found.params())
+    return totals[0]
+
+
+def total_tasks(tx: Tx, asked: Tallied) -> int | None:
+    """The task runs of those runs."""
+    found = asked.span(tx)
+    if found is None:
+        return None
+    totals: list[int] = tx.composed(int, _ALL_TASKS, asked.states, undated=asked.undated(), **found.params())
+    return totals[0]
+
+
+_HISTORY = f"""
+    with ranges (s, e) as (
+        {_RANGES}
+        union select c.slot, {SLOT_END % "c.slot"}
+            from (select cast(each.value as {{ts_type}}) as slot from {{each:crossing}}) c
+    ),
+    moment as ({history.MOMENT})
+    select cast(place as integer), state_type, state_name, cast(sum(runs) as integer), sum(run_time), sum(lateness)
+    from (
+        select {history.interval("r.slot")} as place, r.state_type, r.state_name, r.runs, r.run_time, r.lateness
+        from flow_run_tally r cross join moment
+        where {_SETTLED} and r.slot {{not_in:crossing:timestamptz}} and {{where}}
+        union all
+        select {history.interval("r.expected_start_time")}, r.state_type, r.state_name, 1,
+            {history.positive(estimates.run_time_sql("r"))}, {estimates.lateness_sql("r")}
+        from ({_RUNS}) r cross join moment where r.state_type is not null and {{where}}
+    ) parts
+    group by 1, 2, 3 order by 1, 2, 3"""
+
+
+def intervals(tx: Tx, grid: Grid, states: Where) -> list[Interval]:
+    """How many runs there were by interval; see `filters.history`."""
+    found = LEDGER.span(tx, grid.start, grid.edge(grid.length) - TICK)
+    params = {**history.grid_params(grid), "crossing": crossing(grid.edge, grid.length, found)}
+    return history.filled(grid, tx.composed(history.Row, _HISTORY, states, **params, **found.params()))
+
+
+def worth_it(grid: Grid) -> bool:
+    """Whether there are slots wholly within an interval."""
+    return grid.step >= 2 * SLOT
