@@ -123,8 +123,11 @@ CALLS: list[tuple[str, str, Body]] = [
     ),
     ("history of a day", "flow_runs/history", lambda n, now: history(now, 1, 289)),
     ("history of a month", "flow_runs/history", lambda n, now: history(now, 30, 100)),
-    ("task history of a day", "task_runs/history", lambda n, now: history(now, 1, 100)),
-    ("task history of a week", "task_runs/history", lambda n, now: history(now, 7, 100)),
+    ("task history of a day", "task_runs/history", lambda n, now: started_history(now, 1)),
+    ("task history of a week", "task_runs/history", lambda n, now: started_history(now, 7)),
+    ("task history of a flow's day", "task_runs/history", lambda n, now: {
+        **started_history(now, 1), "flows": a("flow", n, 50),
+    }),
     ("count of all task runs", "task_runs/count", lambda n, now: {}),
     (
         "count of task runs of a week by state",
@@ -145,8 +148,10 @@ CALLS: list[tuple[str, str, Body]] = [
             "task_runs": {"subflow_runs": {"exists_": False}, "state": {"type": {"any_": ["FAILED", "CRASHED"]}}},
         },
     ),
+    ("count of task runs of a week's flow runs", "task_runs/count", lambda n, now: {"flow_runs": expected(now, 7)}),
+    ("task runs page, all", "task_runs/paginate", lambda n, now: {"sort": "EXPECTED_START_TIME_DESC", "limit": 10}),
     (
-        "task runs page",
+        "task runs page, a week",
         "task_runs/paginate",
         lambda n, now: {"sort": "EXPECTED_START_TIME_DESC", "limit": 10, "flow_runs": expected(now, 7)},
     ),
@@ -180,6 +185,11 @@ def history(now: datetime, days: float, intervals: int) -> dict[str, Any]:
     span = window(now, days)
     seconds = days * 86_400 / intervals
     return {"history_start": span["after_"], "history_end": span["before_"], "history_interval_seconds": seconds}
+
+
+def started_history(now: datetime, days: float) -> dict[str, Any]:
+    """As dashboards ask of task runs: those of flow runs, that started in that time."""
+    return {**history(now, days, 100), "flow_runs": {}, "task_runs": {"start_time": window(now, days)}}
 
 
 async def ask(server: Server, times: int) -> list[dict[str, Any]]:

@@ -112,6 +112,10 @@ SQLITE = Dialect(
         "like": _word("like"),
         # SQLite's own functions keep milliseconds only, so whole seconds and the fraction's digits are taken apart.
         "seconds": lambda a, b: f"((unixepoch({a}) - unixepoch({b})) + ({_fraction(a)} - {_fraction(b)}) / 1e6)",
+        # What is made of a parameter is worked out once.
+        "seconds_since": lambda instant, name: (
+            f"((unixepoch({instant}) - unixepoch(:{name})) + ({_fraction(instant)} - {_fraction(':' + name)}) / 1e6)"
+        ),
         "add_seconds": lambda instant, seconds: (
             "(select strftime('%Y-%m-%dT%H:%M:%S', micro / 1000000 - 62135596800, 'unixepoch')"
             " || printf('.%06dZ', micro % 1000000) from (select"  # since the year 1: never negative
@@ -162,6 +166,9 @@ POSTGRES = Dialect(
         "json": _cast("jsonb"),
         "like": _word("ilike"),
         "seconds": lambda a, b: f"cast(extract(epoch from ({a} - {b})) as double precision)",
+        "seconds_since": lambda instant, name: (
+            f"cast(extract(epoch from ({instant} - cast(:{name} as timestamptz))) as double precision)"
+        ),
         "add_seconds": lambda instant, seconds: f"({instant} + make_interval(secs => {seconds}))",
         # The quarter of an hour, and the day of UTC, that an instant is in.
         "quarter": lambda instant: f"date_bin('15 minutes', {instant}, timestamptz '2000-01-01 00:00:00+00')",

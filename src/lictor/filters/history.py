@@ -87,13 +87,10 @@ def grid_params(grid: Grid) -> dict[str, Any]:
 
 
 def interval(instant: str) -> str:
-    """The number of the interval that an instant is in; `moment` has the grid's start and step."""
+    """The number of the interval that an instant is in."""
     # Instants are whole microseconds, so half of one more keeps a start on a boundary on its side of it,
     # whatever was lost when SQLite subtracted floats.
-    return f"floor(({{seconds:{instant}:moment.start}} + 0.0000005) / moment.step)"
-
-
-MOMENT = "select {ts:now} as now, {ts:start} as start, cast(:step as {float_type}) as step"
+    return f"floor(({{seconds_since:{instant}:start}} + 0.0000005) / cast(:step as {{float_type}}))"
 
 
 def filled(grid: Grid, rows: Iterable[Row]) -> list[Interval]:
@@ -128,7 +125,7 @@ def _text(table: str) -> str:
     return _summed(
         f"""
             select {interval(f"{run}.expected_start_time")} as slot, {_columns(run)}
-            from {table} cross join ({MOMENT}) moment
+            from {table} {estimates.MOMENT}
             where {run}.expected_start_time >= {{ts:start}} and {run}.expected_start_time < {{ts:end}}
                 and {run}.state_type is not null and {{where}}"""
     )
@@ -140,7 +137,7 @@ def _text_by_interval(table: str) -> str:
     return _summed(
         f"""
             select each.key as slot, {_columns(run)}
-            from {{each:edges}} cross join ({MOMENT}) moment cross join {table}
+            from {{each:edges}} {estimates.MOMENT} cross join {table}
             where {run}.expected_start_time >= substr(each.value, 1, 27)
                 and {run}.expected_start_time < substr(each.value, 28)
                 and {run}.state_type || '' is not null and {{where}}"""

@@ -150,11 +150,11 @@ _HISTORY = f"""
         union select c.slot, {SLOT_END % "c.slot"}
             from (select cast(each.value as {{ts_type}}) as slot from {{each:crossing}}) c
     ),
-    moment as ({history.MOMENT})
+    moment as (select {{ts:now}} as now)
     select cast(place as integer), state_type, state_name, cast(sum(runs) as integer), sum(run_time), sum(lateness)
     from (
         select {history.interval("r.slot")} as place, r.state_type, r.state_name, r.runs, r.run_time, r.lateness
-        from flow_run_tally r cross join moment
+        from flow_run_tally r
         where {_SETTLED} and r.slot {{not_in:crossing:timestamptz}} and {{where}}
         union all
         select {history.interval("r.expected_start_time")}, r.state_type, r.state_name, 1,

@@ -124,7 +124,7 @@ def _parts(started: Started, tallied: str, read: str, *, moment: str, crossing: 
         ),
         moment as ({moment}),
         parts as (
-            select {tallied} from task_run_tally t cross join moment
+            select {tallied} from task_run_tally t
             where {_SETTLED} and t.slot not in (select reading.slot from reading) and {started.tallied} and {{where}}
             union all
             select {read} from ({_RUNS}) t cross join moment
@@ -149,7 +149,8 @@ def total(tx: Tx, expected: tuple[datetime | None, datetime | None], started: St
 # Runs without an expected start are in no slot.
 _OUTSIDE = f"""
     select count(*) from (
-        select t.start_time, t.state_type, t.state_name, t.flow_run_id is not null as of_flow, {_SUBFLOW} as subflow
+        select coalesce(t.start_time, null) as start_time, t.state_type || '' as state_type, t.state_name,
+            t.flow_run_id is not null as of_flow, {_SUBFLOW} as subflow
         from task_run t where t.expected_start_time is null
     ) t where {{where}} and """
 
@@ -167,7 +168,7 @@ def intervals(tx: Tx, grid: Grid, started: Started, conditions: Where) -> list[I
     read = f"""{history.interval("t.expected_start_time")}, t.state_type, t.state_name, 1,
         {history.positive(estimates.run_time_sql("t"))}, {estimates.lateness_sql("t")}"""
     cut = "select cast(each.value as {ts_type}) from {each:crossing}"
-    text = f"""{_parts(started, tallied, read, moment=history.MOMENT, crossing=cut)}
+    text = f"""{_parts(started, tallied, read, moment="select {ts:now} as now", crossing=cut)}
         select cast(place as integer), state_type, state_name, cast(sum(runs) as integer), sum(run_time), sum(lateness)
         from parts group by 1, 2, 3 order by 1, 2, 3"""
     params = {
