@@ -93,9 +93,13 @@ class FlowBulkDeleteResponse(Struct):
 
 
 class Going(Struct, frozen=True):
-    """Who is to know, in the same transaction, that flows are about to be deleted with all that belongs to them."""
+    """Who is to know, in the same transaction, that flows are about to be deleted with all that belongs to them.
+
+    `delete_deployments` deletes their deployments, where their runs are too many to go at once.
+    """
 
     forget: Callable[[Tx, list[str]], None] = lambda _tx, _flow_ids: None
+    delete_deployments: Callable[[Tx, list[str]], None] = lambda _tx, _flow_ids: None
 
 
 COLUMNS = "f.id, f.created, f.updated, f.name, f.tags, f.labels"
@@ -106,10 +110,12 @@ ORDER = {
     FlowSort.NAME_DESC: "f.name desc",
 }
 
-FIND = sql("flows.find", Flow, f"select {COLUMNS} from flow f where f.id = :id")
+FIND = sql("flows.find", Flow, f"select {COLUMNS} from flow f where f.id = :id and f.deleted is null")
 FIND_BY_NAME = sql("flows.find_by_name", Flow, f"select {COLUMNS} from flow f where f.name = :name")
 LOCK_ALL = sql(
-    "flows.lock_all", Flow, f"select {COLUMNS} from flow f where f.id {{in:ids:uuid}} order by f.id {{for_update}}"
+    "flows.lock_all",
+    Flow,
+    f"select {COLUMNS} from flow f where f.id {{in:ids:uuid}} and f.deleted is null order by f.id {{for_update}}",
 )
 INSERT = sql(
     "flows.insert",
@@ -122,7 +128,10 @@ INSERT = sql(
 UPDATE = sql(
     "flows.update",
     Flow,
-    "update flow set tags = :tags, updated = :now where id = :id returning id, created, updated, name, tags, labels",
+    """
+    update flow set tags = :tags, updated = :now where id = :id and deleted is null
+    returning id, created, updated, name, tags, labels
+    """,
 )
 # Runs, task runs, states and deployments go by foreign keys. These two do by hand what has none: runs of other flows
 # that were started by a task of a deleted run, and the logs, which are swept later.
@@ -146,6 +155,24 @@ LEAVE_LOGS = sql(
     """,
 )
 DELETE = sql("flows.delete", None, "delete from flow where id {in:ids:uuid}")
+
+# A flow with more runs than these is hidden at once, and goes when its runs are gone (see `flow_runs.purging`).
+MOST_RUNS = 500
+MANY_RUNS = sql(
+    "flows.many_runs",
+    int,
+    """
+    select count(*) from (select 1 from flow_run r where r.flow_id = :id limit {int:most} + 1) runs
+    having count(*) > {int:most}
+    """,
+)
+# No flow that anybody makes has a name with a slash.
+HIDE = sql(
+    "flows.hide",
+    None,
+    "update flow set name = '/' || cast(id as text), deleted = {ts:now} where id {in:ids:uuid}",
+)
+HIDDEN = sql("flows.hidden", str, "select id from flow where deleted is not null order by deleted")
 
 
 async def get_or_insert(db: Database, new: FlowCreate) -> Created[Flow]:
@@ -242,12 +269,31 @@ def _delete_all(tx: Tx, going: Going, flow_ids: list[str]) -> list[str]:
     found = [flow.id for flow in flows]
     if found:
         going.forget(tx, found)
-        tx.run(RELEASE_SUBFLOWS, ids=found)
-        tx.run(LEAVE_LOGS, ids=found, now=clock.now())
-        tallies.flow_runs.touch_flows(tx, found)
-        tx.run(DELETE, ids=found)
+        large = [id for id in found if tx.one(MANY_RUNS, id=id, most=MOST_RUNS) is not None]
+        if large:
+            going.delete_deployments(tx, large)
+            tx.run(HIDE, ids=large, now=clock.now())
+        _delete_now(tx, [id for id in found if id not in large])
         events.emit_all(tx, [changed("deleted", flow) for flow in flows])
     return found
+
+
+def _delete_now(tx: Tx, flow_ids: list[str]) -> None:
+    if flow_ids:
+        tx.run(RELEASE_SUBFLOWS, ids=flow_ids)
+        tx.run(LEAVE_LOGS, ids=flow_ids, now=clock.now())
+        tallies.flow_runs.touch_flows(tx, flow_ids)
+        tx.run(DELETE, ids=flow_ids)
+
+
+def hidden(tx: Tx) -> list[str]:
+    """The ids of flows that were deleted and still have runs, first those that were deleted first."""
+    return tx.all(HIDDEN)
+
+
+def bury(tx: Tx, flow_id: str) -> None:
+    """Delete a hidden flow for good, whose runs are gone."""
+    _delete_now(tx, [flow_id])
 
 
 router = Router("/flows", tag="Flows")

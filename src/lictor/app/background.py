@@ -24,6 +24,7 @@ from lictor.events.tallies import EventTallier
 from lictor.feed import Bells
 from lictor.flow_runs.heartbeats import Patience
 from lictor.flow_runs.loops import CancellationCleanup, DeadRuns, LateRuns, OvertakenRuns, PauseExpirations, Unfinished
+from lictor.flow_runs.purging import Purge
 from lictor.flow_runs.retention import Keeping, RunRetention
 from lictor.flow_runs.transitions import Orchestration
 from lictor.logs import LogSweeper
@@ -51,6 +52,7 @@ def all_services(settings: Settings, db: Database, bound: Mapping[type, Any] | N
     return [
         (True, LogSweeper(db)),
         (True, Tallier(db)),
+        (True, Purge(db, runs)),
         *_event_services(settings, db),
         (repossessor.enabled, Repossessor(db, waits_of(settings), repossessor.loop_seconds)),
         *_run_services(settings, db, runs, tasks),

@@ -15,6 +15,7 @@ from lictor.concurrency.facts import deployment_slots, forget_flows, tag_slots
 from lictor.concurrency.slots import Waits
 from lictor.db import Database
 from lictor.deployments.status import queues_polled
+from lictor.deployments.store import delete_of_flows
 from lictor.events import store as event_log
 from lictor.events.ingest import EventLimits, Intake
 from lictor.events.streaming import EventStream, Hub
@@ -63,7 +64,7 @@ def bind(settings: Settings, db: Database, bells: Bells, cipher: Cipher) -> dict
         PollFollowers: PollFollowers((queues_polled,)),
         Channels: Channels(bells.of(work_pools.TOPIC), bells.of(cleanups.TOPIC), cleanup_policy_of(settings)),
         Intake: Intake(db, (recorder.record, heartbeats.note), limits),
-        Going: Going(partial(forget_flows, waits)),
+        Going: Going(partial(forget_flows, waits), delete_of_flows),
         Hall: Hall(db, bells.of(delivery.TOPIC)),
         LogStream: LogStream(bells.of(logs.TOPIC), streaming),
         EventStream: EventStream(

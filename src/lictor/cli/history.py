@@ -10,7 +10,7 @@ from lictor.app import keeping
 from lictor.cli.database import opened
 from lictor.db import Database
 from lictor.events import tallies as event_tallies
-from lictor.flow_runs import retention
+from lictor.flow_runs import purging, retention
 from lictor.kit import clock
 from lictor.settings import Settings
 
@@ -56,10 +56,13 @@ def preview(settings: Settings, options: argparse.Namespace) -> int:
     with opened(settings) as (database, place):
         database.migrate()
         found = retention.preview(database, keeping(settings), clock.now())
+        left = database.read_now(purging.left)
     print(
         f"{place}: {found.runs} flow runs are past their time, with {found.task_runs} task runs, {found.states} states "
         f"and {found.logs} log lines"
     )
+    if left:
+        print(f"{left} runs of deleted flows still have to go")
     if "flow_runs" not in vacuum.enabled:
         print("they are kept: PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED does not name flow_runs")
     return 0

@@ -84,6 +84,7 @@ INSERT = sql(
     """,
 )
 DELETE = sql("deployments.delete", None, "delete from deployment where id {in:ids:uuid}")
+DELETE_OF_FLOWS = sql("deployments.delete_of_flows", None, "delete from deployment where flow_id {in:ids:uuid}")
 
 SCHEDULE_COLUMNS = "id, created, updated, deployment_id, schedule, active, max_scheduled_runs, parameters, slug"
 SCHEDULES = sql(
@@ -124,6 +125,11 @@ REPLAN = sql(
     where deployment_id {in:deployment_ids:uuid}
     """,
 )
+
+
+def delete_of_flows(tx: Tx, flow_ids: list[str]) -> None:
+    """They go with their flows, without a word."""
+    tx.run(DELETE_OF_FLOWS, ids=flow_ids)
 
 
 def not_found() -> NotFound:

@@ -23,7 +23,7 @@ from lictor.web import Created
 from lictor.work_pools import places
 
 FLOW_LABELS = sql("deployments.flow_labels", dict[str, Any], "select labels from flow where id = :id")
-FLOW = sql("deployments.flow", str, "select id from flow where id = :id {for_key_share}")
+FLOW = sql("deployments.flow", str, "select id from flow where id = :id and deleted is null {for_key_share}")
 
 # What a new deployment has where the client says nothing.
 DEFAULTS: dict[str, Any] = {

@@ -60,6 +60,7 @@ def _flow(
     work_pools: WorkPoolFilter | None,
 ) -> Where:
     where = _own(flows)
+    where.add("f.deleted is null")
     if deployments is not None or work_pools is not None:
         inner = _deployment(None, None, None, deployments, work_pools, None)
         _has(where, "f.id", "deployment d", "d.flow_id", inner, deployments)

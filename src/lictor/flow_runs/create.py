@@ -64,7 +64,7 @@ ORIGIN = sql(
     select f.name, f.tags, f.labels, d.name, d.tags, d.labels, d.version, t.name, t.tags from flow f
     left join deployment d on d.id = {uuid:deployment_id}
     left join task_run t on t.id = {uuid:task_run_id}
-    where f.id = :flow_id
+    where f.id = :flow_id and f.deleted is null
     """,
 )
 _PLACE = """
