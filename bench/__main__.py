@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench import automations, event_queries, loads, measure, profile, report, resting, servers
+from bench import automations, event_queries, loads, measure, polls, profile, report, resting, servers
 from bench.measure import Opponent
 from bench.postgres import Postgres
 
@@ -22,6 +22,7 @@ LOADS: dict[str, loads.Load] = {
     "events": loads.events,
     "late": loads.Late(),
     "scheduler": loads.Schedules(),
+    "poll": polls.Polls(),
 }
 # Units of a round: the reference is so much slower that the same number would take it hours.
 UNITS = {
@@ -30,6 +31,7 @@ UNITS = {
     "events": (10, 1),
     "late": (5000, 100),
     "scheduler": (1000, 20),
+    "poll": (2000, 40),
     "memory": (10_000, 200),
 }
 STARTS = 5

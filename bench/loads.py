@@ -54,7 +54,7 @@ async def life(server: Server, units: int, clients: int) -> Work:
                 raise RuntimeError(f"{server.name} did not accept {name}: {answer.body!r}")
         return True
 
-    return await _drive(server, units, clients, unit)
+    return await drive(server, units, clients, unit)
 
 
 async def logs(server: Server, units: int, clients: int) -> Work:
@@ -65,7 +65,7 @@ async def logs(server: Server, units: int, clients: int) -> Work:
         lines = [bodies.log(run_id, f"Row {n} of the table customers was written in 12.7 ms") for n in range(LOG_BATCH)]
         return await send(link, work, "/api/logs/", lines) is not None
 
-    return await _drive(server, units, clients, unit)
+    return await drive(server, units, clients, unit)
 
 
 async def events(server: Server, units: int, clients: int) -> Work:
@@ -124,7 +124,7 @@ class Late:
         async def unit(link: Connection, work: Work) -> bool:
             return await send(link, work, "/api/flow_runs/", body) is not None
 
-        await _drive(server, runs, clients, unit)
+        await drive(server, runs, clients, unit)
 
 
 SCHEDULES: tuple[dict[str, Any], ...] = (
@@ -163,7 +163,7 @@ class Schedules(Late):
             self._ids += [] if made is None else [made.json()["id"]]
             return made is not None
 
-        await _drive(server, units, clients, unit)
+        await drive(server, units, clients, unit)
 
     async def __call__(self, server: Server, units: int, clients: int) -> Work:
         left = iter(self._ids)
@@ -171,7 +171,7 @@ class Schedules(Late):
         async def unit(link: Connection, work: Work) -> bool:
             return await send(link, work, f"/api/deployments/{next(left)}/resume_deployment", {}) is not None
 
-        work = await _drive(server, units, clients, unit)
+        work = await drive(server, units, clients, unit)
         link, begun = server.connection(), time.monotonic()
         asked = {"deployments": {"id": {"any_": self._ids}}, "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
         while (await link.post("/api/deployments/count", asked)).json() < units:
@@ -182,7 +182,7 @@ class Schedules(Late):
         return work
 
 
-async def _drive(server: Server, units: int, clients: int, unit: Unit) -> Work:
+async def drive(server: Server, units: int, clients: int, unit: Unit) -> Work:
     """Run `units` units on `clients` connections."""
     work = Work()
     left = iter(range(units))
@@ -219,14 +219,14 @@ async def send(link: Connection, work: Work, path: str, body: Any) -> Answer | N
 
 
 async def make_flow(server: Server) -> str:
-    return await _made(server, "/api/flows/", bodies.flow("bench"))
+    return await made(server, "/api/flows/", bodies.flow("bench"))
 
 
 async def make_flow_run(server: Server) -> str:
-    return await _made(server, "/api/flow_runs/", bodies.flow_run(await make_flow(server)))
+    return await made(server, "/api/flow_runs/", bodies.flow_run(await make_flow(server)))
 
 
-async def _made(server: Server, path: str, body: Any) -> str:
+async def made(server: Server, path: str, body: Any) -> str:
     link = server.connection()
     answer = await send(link, Work(), path, body)
     await link.close()

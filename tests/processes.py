@@ -38,8 +38,12 @@ def free_port() -> int:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without what configures a server or client, and with `extra`."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "LICTOR_"))}
+    """This process's environment without what configures a server or client, and with `extra`.
+
+    Servers are compiled, as when they are installed: else each start would compile them.
+    """
+    left_out = ("PREFECT_", "LICTOR_", "PYTHONDONTWRITEBYTECODE")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return own | dict(extra or {})
 
 

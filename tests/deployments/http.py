@@ -27,6 +27,8 @@ from lictor.flow_runs import routes as run_routes
 from lictor.flow_runs.catch_up import CatchUp
 from lictor.flow_runs.transitions import Orchestration
 from lictor.kit import clock
+from lictor.task_runs import routes as task_run_routes
+from lictor.task_runs.transitions import TaskOrchestration
 from lictor.work_pools import routes as pool_routes
 from lictor.work_pools.polled import PollFollowers
 
@@ -75,11 +77,13 @@ class Api:
             flows.router,
             variables.router,
             run_routes.router,
+            task_run_routes.router,
             list_routes.router,
             pool_routes.router,
             limit_routes.router,
             routes.router,
             runs=self.orchestration,
+            tasks=TaskOrchestration(),
             waits=Waits(),
             followers=PollFollowers(),
             blocks=Blocks(Cipher(None, None), lambda tx: None),

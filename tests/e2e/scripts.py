@@ -46,8 +46,12 @@ def run(path: Path, api: str, home: Path, limit: float = LIMIT_SECONDS, argument
 
 
 def environment(api: str, home: Path) -> dict[str, str]:
-    """This process's environment without its Prefect settings: a user's machine on the first day."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    """This process's environment without its Prefect settings: a user's machine on the first day.
+
+    There the SDK is compiled; where a process may not keep what it compiles, each one spends ten seconds on it anew.
+    """
+    left_out = ("PREFECT_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
     return kept | {
         "PREFECT_API_URL": api,
         "PREFECT_HOME": str(home),

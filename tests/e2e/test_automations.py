@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from tests.processes import Server, until
 from . import scripts
 
 FOLDER = Path(__file__).parent / "automations"
+COMMANDS = Path(__file__).parent / "commands.py"
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 
 
@@ -70,14 +72,21 @@ def test_triggers_in_prefect_yaml_are_made_once_and_fire_once(server: Server, tm
     for name in ("prefect.yaml", "flows.py"):
         shutil.copy(FOLDER / name, tmp_path / name)
     post(server, "/work_pools/", {"name": "local", "type": "process"})
-    for _ in range(2):
-        prefect(server, tmp_path, "deploy", "--all")
-        assert post(server, "/automations/count", {}) == 2
+    results = tmp_path / "results.json"
+    deploy = ["--no-prompt deploy --all"] * 5
+    outcome = scripts.run(COMMANDS, server.api_url, tmp_path, limit=300, arguments=[str(results), *deploy])
+    assert [code for code, _ in json.loads(results.read_text())] == [0] * 5, outcome.stderr
+    assert post(server, "/automations/count", {}) == 2
+    deployments = post(server, "/deployments/filter", {"sort": "NAME_ASC"})
+    assert [(one["name"], len(one["schedules"])) for one in deployments] == [("first", 1), ("second", 0)]
     happen(server, "thing.happened", "a.happened", "b.happened")
     made = {"flow_runs": {"state": {"name": {"any_": ["Scheduled"]}}}, "sort": "NAME_ASC"}
     until(lambda: len(by_automations(server, made)) >= 2, within=30)
-    names = {one["id"]: one["name"] for one in post(server, "/deployments/filter", {})}
+    names = {one["id"]: one["name"] for one in deployments}
     assert sorted(names[run["deployment_id"]] for run in by_automations(server, made)) == ["first", "second"]
+    # The schedule has its runs once, however often it was deployed.
+    times = [run["expected_start_time"] for run in post(server, "/flow_runs/filter", made) if run["auto_scheduled"]]
+    assert len(times) == len(set(times)) >= 3
 
 
 def by_automations(server: Server, body: dict[str, Any]) -> list[dict[str, Any]]:

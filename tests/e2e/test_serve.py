@@ -36,9 +36,7 @@ def test_a_served_flow_runs_by_its_schedule(server: Server, tmp_path: Path) -> N
     home.mkdir()
     environment = scripts.environment(server.api_url, home) | {"PREFECT_RUNNER_POLL_FREQUENCY": "1"}
     with (tmp_path / "runner.log").open("wb") as log:
-        runner = subprocess.Popen(
-            [sys.executable, str(SERVED), "15"], env=environment, cwd=home, stdout=log, stderr=log
-        )
+        runner = subprocess.Popen([sys.executable, str(SERVED), "5"], env=environment, cwd=home, stdout=log, stderr=log)
     try:
         done = until(lambda: len(found := completed(server)) >= 2 and found, within=200, every=0.5)
     except AssertionError:
@@ -47,7 +45,7 @@ def test_a_served_flow_runs_by_its_schedule(server: Server, tmp_path: Path) -> N
         runner.send_signal(signal.SIGINT)
         runner.wait(90)
     first, second = (datetime.fromisoformat(run["expected_start_time"]) for run in done[:2])
-    assert (second - first).total_seconds() % 15 == 0
+    assert (second - first).total_seconds() % 5 == 0
     assert {(run["auto_scheduled"], run["parameters"]["by"]) for run in done} == {(True, "schedule")}
     assert all(set(run["tags"]) == {"auto-scheduled", "served"} for run in done)
     deployment = ask.get(f"{server.api_url}/deployments/name/tick/ticking").json()

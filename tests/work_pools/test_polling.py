@@ -192,3 +192,15 @@ def test_a_paused_queue_stays_paused_when_it_is_polled(world: World) -> None:
     world.poll()
 
     assert world.http.get("/work_pools/p/queues/default").json["status"] == "PAUSED"
+
+
+def test_a_run_is_handed_out_by_the_first_poll_after_its_time_has_come(world: World) -> None:
+    """Nothing of the server stands between the two: no round of a service, no cache."""
+    deployment = world.deployment()
+    world.run("r", due=60, deployment_id=deployment)
+    for seconds, expected in ((59.999, []), (0.001, ["r"])):
+        world.later(seconds)
+        now = {"scheduled_before": world.now.isoformat()}
+        assert world.poll(**now) == expected
+        found = world.db.read_now(polling.poll_deployments, [deployment], world.now, 10)
+        assert [run.name for run in found] == expected

@@ -19,6 +19,9 @@ _NAME = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 
 VACUUMS = frozenset({"events", "flow_runs", "orphans"})
 
+_UNBOUNDED = "background tasks wait in the database, as many as there are"
+_TAKEN = "a task that a worker has taken is that worker's; the other server never looks at this either"
+
 # Variables of the reference that configure machinery which this server does not have.
 WITHOUT_EFFECT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "nothing is ever sent",
@@ -35,6 +38,12 @@ WITHOUT_EFFECT = {
     "PREFECT_MESSAGING_BROKER": "there is no broker",
     "PREFECT_MESSAGING_CACHE": "there is no broker",
     "PREFECT_SERVER_SERVICES_EVENT_LOGGER_ENABLED": "events are in the database, not in the log",
+    "PREFECT_SERVER_TASKS_SCHEDULING_MAX_SCHEDULED_QUEUE_SIZE": _UNBOUNDED,
+    "PREFECT_TASK_SCHEDULING_MAX_SCHEDULED_QUEUE_SIZE": _UNBOUNDED,
+    "PREFECT_SERVER_TASKS_SCHEDULING_MAX_RETRY_QUEUE_SIZE": _UNBOUNDED,
+    "PREFECT_TASK_SCHEDULING_MAX_RETRY_QUEUE_SIZE": _UNBOUNDED,
+    "PREFECT_SERVER_TASKS_SCHEDULING_PENDING_TASK_TIMEOUT": _TAKEN,
+    "PREFECT_TASK_SCHEDULING_PENDING_TASK_TIMEOUT": _TAKEN,
     "PREFECT_SERVER_WORKER_CHANNEL_CLEANUP_QUEUE_STORAGE": "messages are kept in the database",
 }
 

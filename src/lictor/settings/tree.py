@@ -332,22 +332,6 @@ class Services(Group, frozen=True):
     triggers: Triggers = Triggers()
 
 
-_scheduling = older("PREFECT_TASK_SCHEDULING")
-
-
-class TaskScheduling(Group, frozen=True):
-    max_scheduled_queue_size: Annotated[
-        int, _scheduling("Most background tasks queued for submission.", "MAX_SCHEDULED_QUEUE_SIZE", ge=1)
-    ] = 1000
-    max_retry_queue_size: Annotated[int, _scheduling("Most retries of them queued.", "MAX_RETRY_QUEUE_SIZE", ge=1)] = (
-        100
-    )
-    pending_task_timeout: Annotated[
-        timedelta, _scheduling("How long a task may be Pending before another worker gets it; 0 for ever.",
-                               "PENDING_TASK_TIMEOUT")
-    ] = seconds(0)  # fmt: skip
-
-
 class Tasks(Group, frozen=True):
     tag_concurrency_slot_wait_seconds: Annotated[
         float, about("Seconds until a task run that got no slot of its tags tries again.",
@@ -356,7 +340,6 @@ class Tasks(Group, frozen=True):
     max_cache_key_length: Annotated[
         int, about("Most characters of a cache key.", "PREFECT_API_TASK_CACHE_KEY_MAX_LENGTH", ge=1)
     ] = 2000
-    scheduling: TaskScheduling = TaskScheduling()
 
 
 class Ui(Group, frozen=True):
