@@ -68,7 +68,7 @@ def dates(text: str, timezone: str | None, start: datetime, end: datetime | None
     """Dates in UTC from `start` to `end`, up to a thousand. A time that the zone's clocks show twice is meant once."""
     zone = zones.zone(timezone)
     last = end or start + _FOREVER
-    # Without a turn, dates come in the order in which clocks show them; a minute's rule has four thousand in three days.
+    # Without a turn, dates come as clocks show them, and a rule of each minute has thousands in three days.
     margin = _MARGIN if zones.last_turn(start, zone, _MARGIN) else timedelta()
     begin, until = (at.astimezone(zone).replace(tzinfo=None, fold=0) for at in (start - margin, last + _MARGIN))
     seen = set()
