@@ -56,6 +56,7 @@ CASES = (
     Case(scheduler.DUE, {"now": NOW, "limit": 100}, ("ix_deployment_schedule__due",)),
     Case(scheduler.LOST, {"now": NOW, "limit": 500}, (f"{BY_DEPLOYMENT}|ix_flow_run__expected_start_time",)),
     Case(planned.INSERT, ROW, (f"{BY_DEPLOYMENT}|ix_flow_run__expected_start_time",)),
+    Case(planned.INSERT_STATE, {**ROW, "message": "m", "details": "{}"}, ("flow_run_1|flow_run_pkey",)),
     Case(planned.DELETE_FUTURE, {**ONE, "now": NOW}, (WAITING,)),
     Case(planned.DELETE_MADE, ONE, (WAITING,)),
     Case(planned.DELETE_PLANNED, ONE, (WAITING,)),

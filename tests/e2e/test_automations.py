@@ -19,7 +19,7 @@ from . import scripts
 
 FOLDER = Path(__file__).parent / "automations"
 COMMANDS = Path(__file__).parent / "commands.py"
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 def prefect(server: Server, home: Path, *arguments: str) -> str:
@@ -74,7 +74,7 @@ def test_triggers_in_prefect_yaml_are_made_once_and_fire_once(server: Server, tm
     post(server, "/work_pools/", {"name": "local", "type": "process"})
     results = tmp_path / "results.json"
     deploy = ["--no-prompt deploy --all"] * 5
-    outcome = scripts.run(COMMANDS, server.api_url, tmp_path, limit=300, arguments=[str(results), *deploy])
+    outcome = scripts.run(COMMANDS, server.api_url, tmp_path, limit=500, arguments=[str(results), *deploy])
     assert [code for code, _ in json.loads(results.read_text())] == [0] * 5, outcome.stderr
     assert post(server, "/automations/count", {}) == 2
     deployments = post(server, "/deployments/filter", {"sort": "NAME_ASC"})

@@ -18,7 +18,7 @@ from tests.processes import Server, until
 
 from . import scripts
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
 # As little patience as there can be; no run is taken for dead before half a minute of silence.
 SETTINGS = {
@@ -85,15 +85,15 @@ def test_a_run_whose_worker_was_killed_with_it_is_crashed_and_the_next_one_start
     second = post(server, create, {})
 
     with worker(server, tmp_path, "one") as one:
-        until((tmp_path / "pid").exists, within=150, every=0.2)
-        until(lambda: state(server, first) == "Running", within=30)
+        until((tmp_path / "pid").exists, within=300, every=0.2)
+        until(lambda: state(server, first) == "Running", within=60)
         one.kill()
         os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
     assert state(server, second) in ("Scheduled", "Late")
 
     with worker(server, tmp_path, "two"):
-        until(lambda: state(server, first) == "Crashed", within=120, every=0.2)
-        until(lambda: state(server, second) == "Completed", within=150, every=0.2)
+        until(lambda: state(server, first) == "Crashed", within=200, every=0.2)
+        until(lambda: state(server, second) == "Completed", within=300, every=0.2)
     assert post(server, "/automations/count", {}) == 0
     (run,) = post(server, "/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["CRASHED"]}}}})
     assert run["state"]["message"]
