@@ -32,13 +32,13 @@ SHOWN = "a.type, a.description, a.data, a.metadata_, a.flow_run_id, a.task_run_i
 ARTIFACTS = f"select a.id, a.created, a.updated, a.key, {SHOWN} from artifact a"
 COLLECTIONS = f"select a.id, a.created, a.updated, a.key, a.latest_id, {SHOWN} from artifact_collection a"
 
-# Equal ones by id, newest first: pages neither repeat nor skip a row.
+# Equal ones in one order, as an index has them: pages neither repeat nor skip a row.
 ORDER = {
     ArtifactSort.CREATED_DESC: "a.created desc, a.id desc",
     ArtifactSort.UPDATED_DESC: "a.updated desc, a.id desc",
     ArtifactSort.ID_DESC: "a.id desc",
-    ArtifactSort.KEY_DESC: "a.key desc, a.id desc",
-    ArtifactSort.KEY_ASC: "a.key, a.id desc",
+    ArtifactSort.KEY_DESC: "a.key desc, a.created desc, a.id desc",
+    ArtifactSort.KEY_ASC: "a.key, a.created, a.id",
 }
 
 FIND = sql("artifacts.find", Artifact, f"{ARTIFACTS} where a.id = :id")

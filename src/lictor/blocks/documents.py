@@ -69,7 +69,7 @@ SOURCE = f"select {COLUMNS} from block_document d join block_type t on t.id = d.
 ORDER = {
     BlockDocumentSort.NAME_DESC: "d.name desc, d.id desc",
     BlockDocumentSort.NAME_ASC: "d.name, d.id",
-    BlockDocumentSort.BLOCK_TYPE_AND_NAME_ASC: "t.name, d.name, d.id",
+    BlockDocumentSort.BLOCK_TYPE_AND_NAME_ASC: "t.name, t.id, d.name",
 }
 
 FIND = sql("blocks.find_documents", Row, f"{SOURCE} where d.id {{in:ids:uuid}}")
@@ -149,8 +149,16 @@ def of_type(tx: Tx, slug: str, cipher: Cipher, include_secrets: bool = False) ->
 
 def page(tx: Tx, asked: BlockDocumentPage, cipher: Cipher) -> list[BlockDocument]:
     where = _where(BlockDocumentCount(asked.block_documents, asked.block_types, asked.block_schemas))
-    rows = tx.page(Row, SOURCE, where, order=ORDER[asked.sort], limit=asked.limit, offset=asked.offset)
-    return _whole(tx, rows, cipher, asked.include_secrets)
+    return _whole(tx, _rows(tx, asked, where), cipher, asked.include_secrets)
+
+
+def _rows(tx: Tx, asked: BlockDocumentPage, where: Where) -> list[Row]:
+    source = SOURCE
+    if asked.sort == BlockDocumentSort.BLOCK_TYPE_AND_NAME_ASC:
+        # Type by type in the order of its index: SQLite would rather read and sort all documents.
+        source = f"select {COLUMNS} from block_type t cross join block_document d"
+        where.add("d.block_type_id = t.id")
+    return tx.page(Row, source, where, order=ORDER[asked.sort], limit=asked.limit, offset=asked.offset)
 
 
 def count(tx: Tx, asked: BlockDocumentCount) -> int:

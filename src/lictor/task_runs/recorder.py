@@ -23,7 +23,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 from lictor import observed_states, tallies
 from lictor.db import Tx, sql
 from lictor.events.types import RESOURCE_ID, RESOURCE_ROLE, Event
-from lictor.kit import clock, times
+from lictor.kit import clock, nul, times
 from lictor.kit.decoding import convert, decode
 from lictor.states.storing import state_params
 from lictor.states.types import NULL, TERMINAL, State, StateDetails, StateType, given
@@ -41,7 +41,6 @@ FLOW_RUN = "prefect.flow-run."
 ORCHESTRATION = "prefect.orchestration"
 
 _CANONICAL = re.compile("[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_NUL = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 class RecordedState(Struct):
@@ -214,13 +213,9 @@ def _told(event: Event) -> Recorded | None:
 
 def _payload(event: Event) -> Payload:
     if isinstance(event.payload, Raw):
-        return decode(_without_nul(bytes(event.payload)), Payload, strict=False)
+        # A message of a task must not cost us its state.
+        return decode(nul.without(bytes(event.payload)), Payload, strict=False)
     return convert(event.payload, Payload, strict=False)
-
-
-def _without_nul(text: bytes) -> bytes:
-    """JSON without NUL characters, which PostgreSQL cannot hold: a message of a task must not cost us its state."""
-    return _NUL.sub(rb"\1", text) if b"\\u0000" in text else text
 
 
 def _state(event: Event, told: RecordedState, run_id: str, flow_run_id: str | None) -> State:
