@@ -14,7 +14,7 @@ from tests.processes import Server, until
 
 from . import scripts
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1000)]
 
 COMMANDS = Path(__file__).parent / "commands.py"
 FLOW = "from prefect import flow\n\n\n@flow\ndef hello(name: str = 'world'):\n    return name\n"
@@ -73,7 +73,7 @@ TABLE = (
 
 def commands(server: Server, home: Path, *given: str) -> list[tuple[int, str]]:
     results = home / "results.json"
-    outcome = scripts.run(COMMANDS, server.api_url, home, limit=300, arguments=[str(results), *given])
+    outcome = scripts.run(COMMANDS, server.api_url, home, limit=500, arguments=[str(results), *given])
     assert results.exists(), outcome.stderr
     return [(code, output) for code, output in json.loads(results.read_text())]
 
