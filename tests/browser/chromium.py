@@ -110,8 +110,11 @@ class Chromium:
             for domain in ("Page", "Network", "Runtime", "Log"):
                 tab.send(f"{domain}.enable")
             tab.send("Page.addScriptToEvaluateOnNewDocument", source=FEW_FRAMES)
-            yield tab
-            tab.send("Page.close")
+            try:
+                yield tab
+            finally:
+                # Not by its own socket: a page that is just being left cannot be closed from within.
+                ask.get(f"{self._url}/json/close/{made['id']}", timeout=30)
 
 
 @dataclass
