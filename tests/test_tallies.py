@@ -20,6 +20,7 @@ from lictor.flow_runs.listing import FlowRunHistory, FlowRunQuery
 from lictor.flow_runs.transitions import Orchestration
 from lictor.kit import clock
 from lictor.states.types import StateCreate
+from lictor.tallies.flow_runs import OfState
 from lictor.tallies.slots import floor
 
 NOW = datetime(2026, 3, 14, 15, 9, 26, 535897, tzinfo=UTC)
@@ -86,6 +87,9 @@ def read(db: Database, count: int) -> list[Any]:
             plain = query(FlowRunHistory, **span, history_interval_seconds=seconds, **plainly)
             assert rounded(db.read_now(listing.history, wanted)) == rounded(db.read_now(listing.history, plain))
     assert found[0] == count
+    scan = "select state_type, state_name, count(*) from flow_run group by 1, 2 order by 1, 2"
+    plainly_by_state = db.read_now(lambda tx: tx.all(composed(OfState, scan)))
+    assert db.read_now(tallies.flow_runs.by_state) == plainly_by_state
     return found
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from lictor import flows, tallies
+from lictor import flows, metrics, tallies
 from lictor.db import Database, Tx
 from lictor.db.dialect import Compiled
 from lictor.db.statement import composed
@@ -192,6 +192,10 @@ CASES = [
         ("ix_flow_run__expected_start_time",),
     ),
     Case("count of all, from tallies", count(), TALLIES),
+    Case("counts by state, from tallies", tallies.flow_runs.by_state, TALLIES),
+    Case(
+        "how many are due", lambda tx: tx.one(metrics.DUE, now=START + timedelta(minutes=RUNS)), ("ix_flow_run__due",)
+    ),
     Case("count of a month, from tallies", count(flow_runs={"expected_start_time": MONTH}), TALLIES),
     Case("history of a month, from tallies", lambda tx: listing.history(tx, query(FlowRunHistory, **LONG)), TALLIES),
     Case("count of a flow's runs that began", count(flows=OF_FLOW, flow_runs=BEGUN), ("ix_flow_run__state_start",)),

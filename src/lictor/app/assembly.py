@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lictor import csrf, root
+from lictor import csrf, metrics, root
 from lictor.app.background import background_services
 from lictor.app.bound import bind, cipher_of
 from lictor.app.routes import ROUTERS
@@ -17,7 +17,9 @@ from lictor.db import Database, open_database
 from lictor.events.listening import Listener
 from lictor.feed import Bells, Notices
 from lictor.loops import Leases, Supervisor
+from lictor.metrics import Rounds
 from lictor.settings import Settings, database_url, paths
+from lictor.web import Router
 from lictor.web.asgi import App, WebSettings
 
 
@@ -58,14 +60,26 @@ def assemble(settings: Settings, db: Database) -> App:
         db.close()
 
     return App(
-        ROUTERS if with_api else (root.of_services(),),
-        services | ({} if supervisor is None else {Supervisor: supervisor}),
+        _routers(settings, with_api),
+        services | _watched(supervisor),
         _web(settings),
         csrf=csrf.checker(db) if settings.api.csrf_protection_enabled else None,
         fallback=_dashboard(settings) if with_api else None,
         on_start=(start,),
         on_stop=(stop,),
     )
+
+
+def _routers(settings: Settings, with_api: bool) -> tuple[Router, ...]:
+    routers = ROUTERS if with_api else (root.of_services(),)
+    return (*routers, metrics.router) if settings.metrics_enabled else routers
+
+
+def _watched(supervisor: Supervisor | None) -> dict[type, Any]:
+    """What endpoints may ask of the services of this process."""
+    if supervisor is None:
+        return {Rounds: Rounds()}
+    return {Rounds: Rounds(supervisor.health), Supervisor: supervisor}
 
 
 def prepare(settings: Settings, db: Database, cipher: Cipher | None = None) -> None:

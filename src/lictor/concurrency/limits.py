@@ -54,6 +54,11 @@ def page(tx: Tx, asked: LimitPage) -> list[GlobalConcurrencyLimitResponse]:
     return [response(limit) for limit in tx.all(store.PAGE, limit=asked.limit, offset=asked.offset, **live)]
 
 
+def active(tx: Tx) -> list[LimitRow]:
+    """The limits that hold, by name."""
+    return tx.all(store.ACTIVE, **store.moment(clock.now()))
+
+
 def response(limit: LimitRow) -> GlobalConcurrencyLimitResponse:
     return GlobalConcurrencyLimitResponse(
         limit.id,

@@ -69,6 +69,7 @@ KNOWN = sql("concurrency.known", int, "select count(*) from concurrency_limit_v2
 FIND = sql("concurrency.find", LimitRow, f"{SELECT} where c.id = :id")
 FIND_BY_NAME = sql("concurrency.find_by_name", LimitRow, f"{SELECT} where c.name = :name")
 PAGE = sql("concurrency.page", LimitRow, f"{SELECT} order by c.name limit :limit offset :offset")
+ACTIVE = sql("concurrency.active", LimitRow, f"{SELECT} where c.active order by c.name")
 NAMED = sql("concurrency.named", LimitRow, f"{SELECT} where c.name {{in:names}} order by c.name")
 ALL = sql("concurrency.all", LimitRow, f"{SELECT} where c.id {{in:ids:uuid}} order by c.name")
 # Locked in one order, so that those who want several limits at once never wait for each other in a ring.

@@ -144,6 +144,36 @@ def total_tasks(tx: Tx, asked: Tallied) -> int | None:
     return totals[0]
 
 
+class OfState(Struct):
+    """How many runs are in a state; of runs that never had one, its type and name are null."""
+
+    state_type: str | None
+    state_name: str | None
+    runs: int
+
+
+BY_STATE = sql(
+    "tallies.flow_runs_by_state",
+    OfState,
+    f"""
+    with ranges (s, e) as ({_RANGES})
+    select state_type, state_name, cast(sum(runs) as {{int_type}}) from (
+        select r.state_type, r.state_name, sum(r.runs) as runs from flow_run_tally r where {_SETTLED} group by 1, 2
+        union all
+        select r.state_type, r.state_name, count(*) from ({_RUNS}) r group by 1, 2
+        union all
+        select r.state_type, r.state_name, count(*) from flow_run r where r.expected_start_time is null group by 1, 2
+    ) parts
+    group by 1, 2 order by 1, 2
+    """,
+)
+
+
+def by_state(tx: Tx) -> list[OfState]:
+    """How many runs are in each state now, by its type and name."""
+    return tx.all(BY_STATE, **LEDGER.span(tx, FIRST, LAST).params())
+
+
 _HISTORY = f"""
     with ranges (s, e) as (
         {_RANGES}
