@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 # Each commit that wrote logs tells of it.
 TOPIC = "logs"
 
+# A follower reads so many at a time: each may be large, and the follower slow.
+MOST_AT_ONCE = 64
+
 LEVEL_BITS = 16  # the reference's column is a smallint
 
 
@@ -267,9 +270,9 @@ def _after(tx: Tx, wanted: LogFilter, last: int, gaps: list[int]) -> list[Offere
     matches = wanted.where()
     text = f"""
         select {_COLUMNS}, {matches.text()} as wanted from log l
-        where l.position > {{int:last}} or l.position {{in:gaps:bigint}} order by l.position limit 500
+        where l.position > {{int:last}} or l.position {{in:gaps:bigint}} order by l.position limit :limit
     """
-    return tx.all(composed(Offered, text), **matches.params, last=last, gaps=gaps)
+    return tx.all(composed(Offered, text), **matches.params, last=last, gaps=gaps, limit=MOST_AT_ONCE)
 
 
 class LogSweeper(Service):

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
+from msgspec import Raw, Struct
 
 from lictor.automations import store
 from lictor.automations.executing import Executor, Outside
@@ -21,7 +22,20 @@ from lictor.kit import clock, ids
 from lictor.web.codec import decoder
 
 START = datetime(2024, 5, 1, 12, tzinfo=UTC)
-ALL = sql("test.automations.events", None, "select event, resource_id, related, payload from events order by position")
+
+
+class Happened(Struct):
+    event: str
+    resource_id: str
+    payload: Raw
+    occurred: datetime
+
+
+ALL = sql(
+    "test.automations.events",
+    Happened,
+    "select event, resource_id, payload, occurred from events order by position",
+)
 
 _create = decoder(AutomationCreate)
 
@@ -71,18 +85,25 @@ class World:
 
     def fired(self) -> list[str]:
         """The names of the automations that have fired so far, in order."""
-        return [self.names[id.rpartition(".")[2]] for name, id, _, _ in self._events() if name.endswith(".triggered")
-                and ".action." not in name]  # fmt: skip
+        return [self.names[id.rpartition(".")[2]] for _, id, _ in self.triggered()]
 
     def told(self, name: str) -> list[dict[str, Any]]:
         """The payloads of the events of a name."""
-        return [msgspec.json.decode(payload) for event, _, _, payload in self._events() if event == name]
+        return [msgspec.json.decode(happened.payload) for happened in self._events() if happened.event == name]
 
-    def _events(self) -> list[Any]:
+    def triggered(self) -> list[tuple[int, str, dict[str, Any]]]:
+        """For each time that an automation fired: the second since the start, its resource's id, and the payload."""
+        return [
+            (round((each.occurred - START).total_seconds()), each.resource_id, msgspec.json.decode(each.payload))
+            for each in self._events()
+            if each.event == "prefect.automation.triggered"
+        ]
+
+    def _events(self) -> list[Happened]:
         return self.db.read_now(_events)
 
 
-def _events(tx: Tx) -> list[Any]:
+def _events(tx: Tx) -> list[Happened]:
     return tx.all(ALL)
 
 

@@ -7,21 +7,27 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-from tests.processes import Server
+from tests.processes import Server, until
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-PATHS = ["/events/in", "/logs/out"]
+PATHS = ["/events/in", "/events/out", "/logs/out"]
 ANSWER_SECONDS = 10.0
 MEGABYTE = 1 << 20
+LOGS_GO_OUT = {f"PREFECT_SERVER_LOGS_STREAM_{part}_ENABLED": "true" for part in ("OUT", "PUBLISHING")}
 MOST_GROWTH = 200 * MEGABYTE
+# So many big events or logs wait for somebody who does not read, and may cost so much.
+BIG_ONES = 240
+BIG = MEGABYTE // 4
+MOST_FOR_SILENT = 80 * MEGABYTE
 
 FIRST: list[str | bytes] = [
     *("", "null", "1", "[]", "{}", '"auth"', "{", '{"type": 5}', '{"type": "filter"}', '{"type": "auth"', "\0"),
@@ -174,6 +180,66 @@ def test_huge_frames_and_silent_clients_cost_no_memory(server: Server, path: str
     assert len(sockets) == 20
     assert resident(server) - before < MOST_GROWTH
     assert "Traceback" not in server.log
+
+
+@pytest.mark.parametrize("path", ["/events/out", "/logs/out"])
+def test_who_does_not_read_costs_no_memory_and_misses_nothing(start_server: Any, path: str) -> None:
+    server = start_server(environment=LOGS_GO_OUT)
+    with ExitStack() as stack:
+        client = stack.enter_context(httpx.Client(base_url=server.api_url, timeout=3 * ANSWER_SECONDS))
+        silent = [stack.enter_context(conversation(server, path)) for _ in range(3)]
+        for socket in silent:
+            listen(client, socket, path)
+        before = resident(server)
+        with others_go_on(server):
+            for number in range(1, BIG_ONES + 1):
+                tell(client, path, number, BIG)
+            while_silent = resident(server) - before
+            told = read_up_to(silent[0], BIG_ONES)
+        assert told == list(range(1, BIG_ONES + 1))
+        assert while_silent < MOST_FOR_SILENT
+        assert resident(server) - before < MOST_FOR_SILENT
+    assert "Traceback" not in server.log
+
+
+def listen(client: httpx.Client, socket: ClientConnection, path: str) -> None:
+    """Subscribe; what is told from then on comes here."""
+    occurred = {"since": "2024-01-01T00:00:00Z", "until": "2999-01-01T00:00:00Z"}
+    wanted = {"event": {"name": ["big"]}, "occurred": occurred} if path == "/events/out" else {}
+    greet(socket)
+    socket.send(json.dumps({"type": "filter", "filter": wanted, "backfill": False}))
+    until(lambda: comes(client, socket, path))
+
+
+def comes(client: httpx.Client, socket: ClientConnection, path: str) -> bool:
+    tell(client, path, 0, 0)
+    with suppress(TimeoutError):
+        return heard(socket, 0.3) == 0
+    return False
+
+
+def tell(client: httpx.Client, path: str, number: int, size: int) -> None:
+    """An event or a log of this size; where an event has its number, a log has its level."""
+    now, text = datetime.now(UTC).isoformat(), "x" * size
+    if path == "/events/out":
+        event = an_event(event="big", occurred=now, payload={"number": number, "text": text})
+        answer = client.post("/events", content=f"[{event}]")
+    else:
+        answer = client.post("/logs/", json=[{"name": "n", "level": number, "message": text, "timestamp": now}])
+    assert answer.status_code < 300, answer.text
+
+
+def read_up_to(socket: ClientConnection, last: int) -> list[int]:
+    """The numbers that come, but for those that it was tried out with."""
+    told = [heard(socket)]
+    while told[-1] != last:
+        told.append(heard(socket))
+    return [number for number in told if number]
+
+
+def heard(socket: ClientConnection, seconds: float = ANSWER_SECONDS) -> int:
+    frame = json.loads(socket.recv(timeout=seconds))
+    return int(frame["event"]["payload"]["number"] if frame["type"] == "event" else frame["log"]["level"])
 
 
 def test_without_the_subprotocol_nobody_passes_authorization(start_server: Any) -> None:

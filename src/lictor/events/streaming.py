@@ -40,6 +40,8 @@ REST_SECONDS = 0.02
 # What may wait for one subscriber as it will be sent; of what is more, the positions; beyond that it is sent away.
 FRAMES_WAITING = 256
 BYTES_WAITING = 4_000_000
+# Those that are read again, for somebody who was slow, are read so many at a time: each may be large.
+MOST_READ_AGAIN = 16
 MOST_WAITING = 50_000
 TRY_AGAIN = 1013
 
@@ -305,11 +307,16 @@ def _page(tx: Tx, wanted: EventFilter, size: int, behind: Line | None) -> list[L
 
 async def _send_live(socket: Socket, stream: EventStream, subscription: Subscription) -> None:
     while taken := await subscription.take():
-        missing = [position for position, sent in taken if sent is None]
-        lines = await stream.db.read(_at, missing) if missing else []
-        late = {line.position: frame(line) for line in lines}
-        await _send_frames(socket, [sent or late.get(position) for position, sent in taken])
+        for start in range(0, len(taken), MOST_READ_AGAIN):
+            await _send_some(socket, stream, taken[start : start + MOST_READ_AGAIN])
     await socket.close(TRY_AGAIN, "Too far behind")
+
+
+async def _send_some(socket: Socket, stream: EventStream, some: list[tuple[int, bytes | None]]) -> None:
+    missing = [position for position, sent in some if sent is None]
+    lines = await stream.db.read(_at, missing) if missing else []
+    late = {line.position: frame(line) for line in lines}
+    await _send_frames(socket, [sent or late.get(position) for position, sent in some])
 
 
 def _at(tx: Tx, positions: list[int]) -> list[Line]:
