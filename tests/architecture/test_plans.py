@@ -113,6 +113,9 @@ LIVE_CHILD = ("ix_flow_run__live_child", "ix_flow_run__parent_task_run_id")
 DAY = {"history_start": "2026-01-20T00:00:00Z", "history_end": "2026-01-21T00:00:00Z", "history_interval_seconds": 60}
 FAILED = {"state": {"type": {"any_": ["FAILED"]}}}
 OVER = {"state": {"type": {"any_": ["FAILED", "COMPLETED"]}}, "start_time": WINDOW}
+ENDED = {"state": {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED"]}}}
+LONG_RUNNING = {"state": {"type": {"any_": ["RUNNING"]}}, "start_time": {"before_": "2026-01-30T00:00:00Z"}}
+OF_DEPLOYMENT = query(FlowRunPage, sort="START_TIME_DESC", limit=100, deployments={"id": {"any_": [an_id(51)]}})
 DUE = {"state": {"type": {"any_": ["SCHEDULED"]}}, "next_scheduled_start_time": {"before_": "2026-01-02T00:00:00Z"}}
 
 # SQLite names the key that it goes by, PostgreSQL the table, small as it is.
@@ -162,6 +165,17 @@ CASES = [
         page("START_TIME_DESC", flow_runs={"expected_start_time": WINDOW}),
         ("ix_flow_run__start", "ix_flow_run__expected_start_time"),
     ),
+    Case(
+        "numbered page of a deployment",
+        lambda tx: listing.find_page(tx, OF_DEPLOYMENT),
+        ("ix_flow_run__deployment_id",),
+    ),
+    Case("long running", page("START_TIME_ASC", flow_runs=LONG_RUNNING), ("ix_flow_run__state_start",)),
+    Case(
+        "newest since a moment",
+        page("START_TIME_DESC", flow_runs={"expected_start_time": {"after_": "2026-01-20T00:00:00Z"}}),
+        ("ix_flow_run__start", "ix_flow_run__expected_start_time"),
+    ),
     Case("due", page("NEXT_SCHEDULED_START_TIME_ASC", flow_runs=DUE), ("ix_flow_run__due",)),
     Case(
         "of a task run",
@@ -192,6 +206,7 @@ CASES = [
         ("ix_flow_run__expected_start_time",),
     ),
     Case("count of all, from tallies", count(), TALLIES),
+    Case("count of what is over, from tallies", count(flow_runs=ENDED), TALLIES),
     Case("counts by state, from tallies", tallies.flow_runs.by_state, TALLIES),
     Case(
         "how many are due", lambda tx: tx.one(metrics.DUE, now=START + timedelta(minutes=RUNS)), ("ix_flow_run__due",)

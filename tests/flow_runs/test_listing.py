@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import msgspec
@@ -15,7 +16,8 @@ from tests.web.client import TestClient
 
 from lictor import flow_run_states, logs
 from lictor.db import Database, Tx
-from lictor.flow_runs import list_routes
+from lictor.flow_runs import list_routes, listing
+from lictor.flow_runs.listing import FlowRunSlice
 from lictor.flow_runs.types import FlowRunPolicy
 from lictor.kit import clock, ids
 from lictor.logs import LogCreate
@@ -142,6 +144,58 @@ def test_lateness_of_nothing_is_null(client: TestClient) -> None:
 def test_sorts(db: Database, client: TestClient, sort: str, expected: str) -> None:
     db.write_now(three)
     assert names(client, sort=sort) == list(expected)
+
+
+def test_a_run_that_never_began_is_in_the_window_of_its_expected_start(db: Database, client: TestClient) -> None:
+    def fill(tx: Tx) -> None:
+        flow = a_flow(tx)
+        for number in range(50):
+            at = NOON + number * MINUTE
+            a_flow_run(tx, flow, "COMPLETED", expected_start_time=at - 600 * MINUTE, start_time=at)
+        for number in range(4):
+            a_flow_run(tx, flow, "CRASHED", name=f"crashed {number}", expected_start_time=NOON + number * MINUTE)
+        a_flow_run(tx, flow, "CRASHED", name="elsewhere", expected_start_time=NOON - MINUTE)
+
+    db.write_now(fill)
+    window = {"after_": NOON.isoformat(), "before_": (NOON + 3 * MINUTE).isoformat()}
+    of_state = {kind: {"type": {"any_": [kind]}} for kind in ("COMPLETED", "CRASHED")}
+    for kind, expected in of_state.items():
+        runs = {"start_time": window, "state": expected}
+        assert client.post("/flow_runs/count", json={"flow_runs": runs}).json == 4, kind
+        assert len(names(client, flow_runs=runs, limit=200)) == 4
+    crashed = {"start_time": window, "state": of_state["CRASHED"]}
+    assert names(client, flow_runs=crashed, sort="START_TIME_DESC") == [f"crashed {n}" for n in (3, 2, 1, 0)]
+    assert len(names(client, flow_runs={"start_time": window}, limit=200)) == 8
+
+
+@pytest.mark.only_on("sqlite")
+def test_large_parameters_are_read_for_the_runs_of_the_page_alone(db: Database, client: TestClient) -> None:
+    size, count = 512 * 1024, 40
+
+    def fill(tx: Tx) -> None:
+        flow = a_flow(tx)
+        for number in range(count):
+            at = NOON + number * MINUTE
+            text = '{"text": "' + "x" * size + '"}'
+            a_flow_run(tx, flow, "COMPLETED", parameters=text, expected_start_time=at, start_time=at, end_time=at)
+
+    db.write_now(fill)
+
+    def bytes_read(tx: Tx, sort: str) -> int:
+        before = read_by_this_thread()
+        wanted = {"sort": sort, "limit": 1, "flow_runs": {"tags": {"all_": []}}}
+        [run] = listing.find_slice(tx, msgspec.convert(wanted, FlowRunSlice))
+        assert len(bytes(run.parameters)) > size
+        return read_by_this_thread() - before
+
+    for sort in ("NAME_ASC", "END_TIME_DESC", "START_TIME_ASC", "EXPECTED_START_TIME_DESC"):
+        read = db.read_now(bytes_read, sort)
+        assert size < read < 3 * size, f"{sort}: {read} bytes, of {count * size}"
+
+
+def read_by_this_thread() -> int:
+    lines = Path("/proc/thread-self/io").read_text().splitlines()
+    return int(dict(line.split(": ") for line in lines)["rchar"])
 
 
 def test_pages(db: Database, client: TestClient) -> None:

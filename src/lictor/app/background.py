@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from lictor.app.bound import bind, cipher_of, cleanup_policy_of, waits_of
+from lictor.artifacts import store as artifacts
 from lictor.automations import calling as automation_calls
 from lictor.automations.executing import Executor
 from lictor.automations.following import Follower
@@ -61,7 +62,9 @@ def all_services(settings: Settings, db: Database, bound: Mapping[type, Any] | N
         (settings.services.triggers.enabled, _triggers(settings, db, bound)),
         (
             "flow_runs" in vacuum.enabled,
-            RunRetention(db, runs, keeping(settings), vacuum.batch_size, vacuum.loop_seconds),
+            RunRetention(
+                db, runs, keeping(settings), vacuum.batch_size, vacuum.loop_seconds, forget=artifacts.delete_of_runs
+            ),
         ),
     ]
 

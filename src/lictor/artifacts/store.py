@@ -82,6 +82,13 @@ UPSERT_COLLECTION = sql(
 DELETE = sql("artifacts.delete", None, "delete from artifact where id = :id")
 DELETE_COLLECTION = sql("artifacts.delete_collection", None, "delete from artifact_collection where id = :id")
 
+SHOWING_RUNS = sql(
+    "artifacts.showing_runs",
+    ArtifactCollection,
+    f"{COLLECTIONS} where a.flow_run_id {{in:run_ids:uuid}} order by a.key {{for_update}}",
+)
+DELETE_OF_RUNS = sql("artifacts.delete_of_runs", None, "delete from artifact where flow_run_id {in:run_ids:uuid}")
+
 
 def get(tx: Tx, id: str) -> Artifact:
     return tx.get(FIND, missing(), id=id)
@@ -158,6 +165,15 @@ def delete(tx: Tx, id: str) -> None:
     if collection is not None and collection.latest_id == id:
         _step_back(tx, collection)
     tx.run(DELETE, id=id)
+
+
+def delete_of_runs(tx: Tx, run_ids: list[str]) -> None:
+    """The artifacts of flow runs; collections that show one of them go back to the newest that is left."""
+    # As one that is inserted, they begin with the collections, and in one order: so nobody waits in a ring.
+    showing = tx.all(SHOWING_RUNS, run_ids=run_ids)
+    tx.run(DELETE_OF_RUNS, run_ids=run_ids)
+    for collection in showing:
+        _step_back(tx, collection)
 
 
 def missing() -> NotFound:

@@ -1,11 +1,12 @@
 """How long flow runs are kept once they are over, and the service that deletes those whose time is up.
 
-A run goes with its states, its task runs and its inputs, and its logs follow; runs that it started as subflows stay
-until their own time is up. Subflows of a run that is kept are kept too.
+A run goes with its states, its task runs, its inputs and its artifacts, and its logs follow; runs that it started as
+subflows stay until their own time is up. Subflows of a run that is kept are kept too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -20,6 +21,10 @@ from lictor.states.types import TERMINAL
 
 # Runs that are looked at in one transaction; how many of them are deleted in it is a setting.
 PAGE = 500
+
+
+# Deletes what others keep of runs, in the transaction that deletes them.
+Forget = Callable[[Tx, list[str]], None]
 
 
 class Keeping(Struct, frozen=True):
@@ -98,11 +103,14 @@ def due(tx: Tx, keeping: Keeping, now: datetime, place: Place) -> tuple[list[str
     return gone, Place(page[-1].end_time, page[-1].id) if len(page) == PAGE else None
 
 
-def expire(tx: Tx, orchestration: Orchestration, keeping: Keeping, now: datetime, place: Place, most: int) -> Round:
+def expire(
+    tx: Tx, orchestration: Orchestration, forget: Forget, keeping: Keeping, now: datetime, place: Place, most: int
+) -> Round:
     """Delete up to `most` runs that are past their time."""
     gone, following = due(tx, keeping, now, place)
     chosen = gone[:most]
     if chosen:
+        forget(tx, chosen)
         changes.delete_all(tx, orchestration, chosen)
     # What was left over is found at the same place again: what stands before it is gone or kept.
     return Round(len(chosen), place if len(gone) > most else following)
@@ -114,19 +122,27 @@ class RunRetention(Service):
     name = "run-retention"
 
     def __init__(
-        self, db: Database, orchestration: Orchestration, keeping: Keeping, most: int, interval: float
+        self,
+        db: Database,
+        orchestration: Orchestration,
+        keeping: Keeping,
+        most: int,
+        interval: float,
+        *,
+        forget: Forget = lambda _tx, _run_ids: None,
     ) -> None:
         super().__init__(interval)
         self._db = db
         self._orchestration = orchestration
         self._keeping = keeping
         self._most = most
+        self._forget = forget
 
     async def run_once(self) -> int:
         done, place, now = 0, BEGIN, clock.now()
         while True:
             deleted, following = await self._db.write(
-                expire, self._orchestration, self._keeping, now, place, self._most
+                expire, self._orchestration, self._forget, self._keeping, now, place, self._most
             )
             done += deleted
             if following is None:
