@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -12,8 +14,10 @@ from tests import calls, rows
 from tests.web.client import TestClient
 
 from lictor.artifacts import routes, store
-from lictor.artifacts.types import ArtifactCreate
-from lictor.db import Database, sql
+from lictor.artifacts.loops import Orphans
+from lictor.artifacts.types import ArtifactCreate, ArtifactPage, CollectionPage
+from lictor.db import Database, Tx, sql
+from lictor.kit import ids
 
 RELATED = sql("test.artifacts.related", None, "select related from events order by position")
 LATEST = sql("test.artifacts.latest", str, "select latest_id from artifact_collection")
@@ -172,3 +176,20 @@ def test_lists(client: TestClient, db: Database) -> None:
     assert found(flow_runs={"id": {"any_": [run]}}) == 2
     assert (found(task_runs={}), found("/latest", task_runs={"id": {"any_": [task]}})) == (1, 1)
     assert found(deployments={}) == 0
+
+
+def test_artifacts_of_runs_that_are_gone_are_swept(db: Database) -> None:
+    def fill(tx: Tx) -> list[str]:
+        kept = rows.a_flow_run(tx, rows.a_flow(tx))
+        runs = [kept, ids.new(), ids.new(), None]
+        return [
+            store.insert(tx, ArtifactCreate(key="k", flow_run_id=None if run is None else UUID(run))).id for run in runs
+        ]
+
+    of_kept, _, _, of_none = db.write_now(fill)
+    service = Orphans(db, 1, 60.0)
+    assert [asyncio.run(service.run_once()) for _ in range(3)] == [1, 1, 0]
+    left = db.read_now(store.page, ArtifactPage(limit=10))
+    assert {artifact.id for artifact in left} == {of_kept, of_none}
+    [shown] = db.read_now(store.page_latest, CollectionPage(limit=10))
+    assert shown.latest_id == of_none

@@ -8,6 +8,7 @@ from typing import Any
 
 from lictor.app.bound import bind, cipher_of, cleanup_policy_of, waits_of
 from lictor.artifacts import store as artifacts
+from lictor.artifacts.loops import Orphans
 from lictor.automations import calling as automation_calls
 from lictor.automations.executing import Executor
 from lictor.automations.following import Follower
@@ -60,6 +61,7 @@ def all_services(settings: Settings, db: Database, bound: Mapping[type, Any] | N
         *_schedulers(settings, db, bound[Bells]),
         *_pool_services(settings, db),
         (settings.services.triggers.enabled, _triggers(settings, db, bound)),
+        ("orphans" in vacuum.enabled, Orphans(db, vacuum.batch_size, vacuum.orphan_cleanup_loop_seconds)),
         (
             "flow_runs" in vacuum.enabled,
             RunRetention(
