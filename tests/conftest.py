@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,9 @@ from lictor.db import Database, open_database
 from lictor.kit import clock
 
 DIALECTS = ("sqlite", "postgres")
+
+# A run that was started in the background ignores SIGINT, and so would what it starts, some of which is ended by it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
