@@ -116,9 +116,13 @@ def assert_complete(bench: Bench, run: dict[str, Any], tasks: int) -> None:
         states = [one["state_type"] for one in bench.ask("task_runs/filter", task_runs=mine)]
         return states == ["COMPLETED"] * tasks
 
+    def logged() -> list[dict[str, Any]]:
+        lines: list[dict[str, Any]] = bench.ask("logs/filter", logs=mine)
+        return lines
+
     until(completed, within=30)
-    logs = [line["message"] for line in bench.ask("logs/filter", logs=mine)]
-    assert any(line.startswith("the job has begun") for line in logs), logs
+    # Clients send what they log every few seconds, also after the run has ended.
+    until(lambda: any(line["message"].startswith("the job has begun") for line in logged()), within=30)
 
 
 TRIALS: dict[str, Callable[[Bench], None]] = {"flow": flow, "serve": serve, "worker": worker}
