@@ -41,6 +41,23 @@ def test_a_schedule_has_parameters_and_a_name_of_its_own(api: Api) -> None:
     assert run["created_by"]["display_value"] == "s"
 
 
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        ({"min_time": 3.6e16}, 422),
+        ({"min_time": 8.6e13, "max_runs": 3}, 200),
+        ({"min_time": -8.6e13, "max_runs": 3}, 200),
+        ({"start_time": "0001-01-01T00:00:00", "end_time": "0001-01-02T00:00:00", "max_runs": 3}, 200),
+        ({"start_time": "9999-12-31T20:00:00", "max_runs": 3}, 200),
+        ({"min_runs": 2**62, "max_runs": -1}, 200),
+    ],
+)
+def test_runs_may_be_asked_for_at_the_ends_of_time(api: Api, asked: dict[str, Any], status: int) -> None:
+    for schedule in (HOURLY, {"interval": 3600}, {"rrule": "FREQ=HOURLY"}):
+        id = api.deploy(schedule)
+        assert api.http.post(f"/deployments/{id}/schedule", json=asked).status == status
+
+
 def test_nothing_is_read_or_written_again_until_it_is_due(api: Api) -> None:
     id = api.deploy(CRON)
     assert api.schedule() == 1

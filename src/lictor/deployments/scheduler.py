@@ -30,7 +30,7 @@ from lictor.deployments.schedule_types import class_name, dates, parsed
 from lictor.deployments.store import TOPIC, Deployment
 from lictor.flow_runs import planned
 from lictor.flow_runs.planned import Template
-from lictor.kit import clock
+from lictor.kit import clock, times
 
 log = logging.getLogger(__name__)
 
@@ -267,11 +267,12 @@ def schedule_runs(
         return 0
     wanted = []
     for source in tx.all(ACTIVE, deployment_id=deployment_id):
-        blank = Due(source.id, deployment_id, source.revision, source.schedule, [], start - timedelta(microseconds=1))
+        blank = Due(source.id, deployment_id, source.revision, source.schedule, [], times.later(start, -1e-6))
         found: list[datetime] = []
+        enough_until = times.later(start, horizon.min_time.total_seconds())
         for date in _after(blank, start, end):
             found.append(date)
-            if len(found) >= horizon.max_runs or _enough(found, horizon.min_runs, start + horizon.min_time):
+            if len(found) >= horizon.max_runs or _enough(found, horizon.min_runs, enough_until):
                 break
         wanted.append((template(deployment, source), found))
     return len(planned.insert_all(tx, wanted))

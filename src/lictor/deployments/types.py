@@ -28,6 +28,8 @@ BULK_DELETE_LIMIT = 50
 BULK_CREATE_LIMIT = 100
 
 Positive = Annotated[int, Meta(gt=0)]
+# Seconds that a timedelta can hold.
+LONGEST = 86_399_999_999_999
 Pattern = Annotated[str, Meta(pattern=r"^[^/%&><]*$")]
 
 
@@ -330,6 +332,6 @@ class ScheduleRuns(Embedded):
 
     start_time: datetime | None = None
     end_time: datetime | None = None
-    min_time: float | None = None
+    min_time: Annotated[float, Meta(ge=-LONGEST, le=LONGEST)] | None = None
     min_runs: int | None = None
     max_runs: int | None = None
