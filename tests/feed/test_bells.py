@@ -85,7 +85,8 @@ def test_a_lost_connection_comes_back(database_url: str) -> None:
         until(lambda: bell.rung)
         rung = bell.rung
         with psycopg.connect(database_url, autocommit=True) as other:
-            query = "select pg_terminate_backend(pid) from pg_stat_activity where query like 'listen%'"
+            mine = "datname = current_database() and query like 'listen%'"
+            query = f"select pg_terminate_backend(pid) from pg_stat_activity where {mine}"
             assert other.execute(query).fetchall() == [(True,)]
             # What was committed meanwhile was not heard of: all followers look.
             until(lambda: bell.rung > rung)
