@@ -62,6 +62,12 @@ def test_nul_characters(database: Database) -> None:
         run(database, "insert into thing (name, data) values ('a', :data)", data='{"a": "\\u0000"}')
 
 
+def test_what_is_too_long_for_a_pattern(database: Database) -> None:
+    if database.dialect.name == "sqlite":
+        with pytest.raises(Unprocessable):
+            value(database, "select 'x' like :pattern", pattern="x" * 60_000)
+
+
 def test_what_is_too_long_for_an_index(database: Database) -> None:
     """A refusal and not an outage, which would be tried again for ever."""
     random = "".join(chr(0x4E00 + (index * 7919) % 20000) for index in range(5000))

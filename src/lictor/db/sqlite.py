@@ -390,7 +390,8 @@ def _run_read(connection: apsw.Connection, job: Job) -> None:
 def _translate(error: BaseException) -> BaseException:
     if isinstance(error, apsw.ConstraintError):
         return _violation(error)
-    if isinstance(error, (OverflowError, UnicodeEncodeError, apsw.TooBigError)):
+    too_long = isinstance(error, apsw.SQLError) and "pattern too complex" in str(error)  # 50,000 bytes for LIKE
+    if too_long or isinstance(error, (OverflowError, UnicodeEncodeError, apsw.TooBigError)):
         return Unprocessable(f"the database refuses this value: {error}")
     if isinstance(error, LostRace):
         return Unavailable("the row kept changing")
