@@ -1,7 +1,8 @@
 """What monitoring asks for, at /api/metrics: figures of the database and of the process, in Prometheus' text format.
 
 What is told of runs and limits is read when it is asked for, and is the same at every process of one database. Runs
-are counted from tallies and indexes (`lictor.tallies`), so that it costs no more with a million of them.
+that are over are counted from tallies, the others by an index: what it costs goes by how many quarters of an hour had
+runs.
 """
 
 from __future__ import annotations

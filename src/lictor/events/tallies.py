@@ -10,10 +10,10 @@ the log and *folds* what it reads into the tallies, in the transaction that move
 
 A question takes whole days and quarters from the tallies, the two edges from the events themselves, and what was not
 folded yet, which is little, from the log; one statement does it all, so it sees one state of things. An answer is
-always exact, whether the service runs or not. Retention takes what it deletes out of the tallies, in its transaction.
+exact, whether the service runs or not. Retention takes what it deletes out of the tallies, in its transaction.
 
 With several writers (PostgreSQL) an event may become visible after later ones were folded: the positions that a round
-passed without seeing are gaps, looked for again until nobody can still be about to commit them.
+passed without seeing are gaps, looked for again for `GAP_SECONDS`; what is committed later than that `check` finds.
 """
 
 from __future__ import annotations
