@@ -8,6 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import lictor
+from lictor.app import assembly
 from lictor.kit.catch_up import Policy
 from lictor.settings import Flag, UnusableSetting, database_url, read, shown, without_effect
 from lictor.settings.reading import WITHOUT_EFFECT, leaves
@@ -237,3 +239,19 @@ def test_every_setting_is_documented() -> None:
     missing = [name for leaf in leaves() for name in leaf.variables if f"`{name}`" not in documented]
     assert missing == []
     assert [name for name in WITHOUT_EFFECT if f"`{name}`" not in documented] == []
+
+
+def test_every_setting_is_read_somewhere() -> None:
+    """One that is not belongs into the list of those without effect."""
+    package = Path(lictor.__file__).parent
+    code = "\n".join(path.read_text() for path in package.rglob("*.py") if path.name != "tree.py")
+    names = {leaf.path.rpartition(".")[2] for leaf in leaves()}
+    assert [name for name in sorted(names) if not re.search(rf"\.{name}\b", code)] == []
+
+
+def test_the_size_of_the_pool_is_the_database_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: dict[str, object] = {}
+    monkeypatch.setattr(assembly, "open_database", lambda url, **options: seen.update(options))
+    monkeypatch.setattr(assembly, "assemble", lambda settings, db: None)
+    assembly.build(read({"PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "3", "LICTOR_READER_THREADS": "4"}))
+    assert (seen["pool_size"], seen["readers"]) == (3, 4)

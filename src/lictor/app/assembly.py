@@ -28,6 +28,7 @@ def build(settings: Settings) -> App:
     db = open_database(
         database_url(settings),
         readers=settings.lictor.reader_threads,
+        pool_size=settings.database.sqlalchemy.pool_size,
         statement_timeout=settings.database.timeout,
     )
     return assemble(settings, db)

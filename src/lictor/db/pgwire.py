@@ -3,6 +3,9 @@
 psycopg connects and translates errors; its cursors are passed by, because they cost five times what the database work
 does (a transaction of six statements: 790 µs of client CPU through cursors, 110 µs here). Parameters travel as text and
 the server infers their types, so a statement has one plan whatever Python values it gets.
+
+Nobody says ``begin`` or ``commit``: what is sent between two sync points of a pipeline is one transaction, which the
+second of them commits, or rolls back if a statement failed. Two commands fewer is a tenth of a small transaction.
 """
 
 from __future__ import annotations
@@ -27,9 +30,6 @@ _OK = (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK)
 _CHUNK = 256  # results of so many statements fit the socket's buffers: neither side can block on the other
 _MOST_PREPARED = 1000  # lists are asked for with any filters, so their statements are without number
 
-# Bodies guard their writes themselves; a stricter default of the database would only make more of them fail.
-BEGIN = "begin isolation level read committed"
-
 # A server that vanished without a word is noticed within a minute; a URL may say otherwise.
 _NOTICE_SILENCE = {
     "keepalives_idle": 30,
@@ -40,9 +40,24 @@ _NOTICE_SILENCE = {
 
 
 class Connection:
-    """A connection that is always in pipeline mode: ``push`` sends, ``fetch`` sends and waits for everything sent."""
+    """A connection that is always in pipeline mode: ``push`` sends, ``fetch`` sends and waits for everything sent.
 
-    __slots__ = ("_connection", "_count", "_loaders", "_pending", "_pg", "_prepared", "_readable", "_ready")
+    Between ``begin`` and ``commit`` they are parts of one transaction; else each ``fetch`` ends one.
+    """
+
+    __slots__ = (
+        "_connection",
+        "_count",
+        "_failed",
+        "_in_transaction",
+        "_loaders",
+        "_open",
+        "_pending",
+        "_pg",
+        "_prepared",
+        "_readable",
+        "_ready",
+    )
 
     def __init__(self, conninfo: str, *, connect_timeout: int = 5) -> None:
         settings = {**_NOTICE_SILENCE, "connect_timeout": connect_timeout, **conninfo_to_dict(conninfo)}
@@ -52,6 +67,9 @@ class Connection:
         self._loaders: dict[bytes, list[Callable[[bytes], Any] | None]] = {}
         self._pending: list[str | None] = []  # what was sent: the text that is being prepared, or None for the rest
         self._count = 0
+        self._in_transaction = False
+        self._open = False  # something was sent since the last sync point
+        self._failed = False  # and part of it failed: the server ignores everything until the next one
         self._pg.enter_pipeline_mode()
         self._readable = select.poll()
         self._readable.register(self._pg.socket, select.POLLIN)
@@ -67,10 +85,6 @@ class Connection:
         """Whether the server said anything since it was last asked: then it has hung up, or is about to."""
         return self.broken or bool(self._readable.poll(0))
 
-    @property
-    def unanswered(self) -> bool:
-        return bool(self._pending)
-
     def close(self) -> None:
         self._connection.close()
 
@@ -81,14 +95,15 @@ class Connection:
         name = self._prepared.get(statement.text) or self._prepare(statement.text)
         self._pg.send_query_prepared(name, values)
         self._pending.append(None)
+        self._open = True
         if len(self._pending) >= _CHUNK:
-            self.sync()
+            self._answers()
 
     def fetch(self, statement: Compiled, params: dict[str, Any]) -> Result:
         """Send a statement and return its result. Raises the first error of anything that was sent."""
         self.push(statement, params)
         name = self._prepared[statement.text]
-        result = self.sync()
+        result = self._answers() if self._in_transaction else self.sync()
         assert result is not None
         return Result(result, self._loaders_of(name, result))
 
@@ -97,28 +112,60 @@ class Connection:
         name = self._prepared.get(text) or self._prepare(text)
         self._pg.send_query_prepared(name, [])
         self._pending.append(None)
+        self._open = True
 
     def begin(self) -> None:
-        """Send ``begin``; statements that were prepared for transactions before are forgotten when they are many."""
+        """Begin a transaction. Statements that were prepared before are forgotten when they are many."""
+        self._in_transaction = True
         if len(self._prepared) > _MOST_PREPARED:
             self._pg.send_query_params(b"deallocate all", None)
             self._pending.append(None)
+            self._open = True
             self._prepared.clear()
             self._loaders.clear()
-        self.command(BEGIN)
 
     def commit(self) -> None:
         """Wait until everything that was sent is durable. Raises the first error, and also when there was one that
-        the body did not let out: the server has rolled back then, and says so in the place of "COMMIT"."""
-        self.command("commit")
-        result = self.sync()
-        if result is None or result.command_status != b"COMMIT":
+        the body did not let out: the server rolls back then."""
+        failed = self._failed
+        self.sync()
+        if failed:
             raise psycopg.InternalError("the transaction was rolled back: an error in it was passed over")
 
     def sync(self) -> pq.abc.PGresult | None:
-        """Wait for everything that was sent; returns the last result. Raises the first error."""
-        pending, self._pending = self._pending, []
+        """End what was sent since the last sync point, and wait for it; returns the last result. Raises the first
+        error."""
+        self._in_transaction = False
+        if not self._open:
+            return None
         self._pg.pipeline_sync()
+        try:
+            return self._results()
+        finally:
+            self._open = self._failed = False
+            self._sync_point()
+
+    def roll_back(self) -> None:
+        """Undo what was sent since the last sync point; a connection that cannot is closed."""
+        try:
+            if self._open and not self._failed:
+                # `begin` takes what there is into a transaction that can be ended so without a warning in the log.
+                self.command("begin")
+                self.command("rollback")
+            self.sync()
+        except psycopg.Error:  # at a sync point the server rolls back after an error
+            if self.broken:
+                self.close()
+
+    def _answers(self) -> pq.abc.PGresult | None:
+        """Wait for what was sent, within a transaction; returns the last result. Raises the first error."""
+        if self._failed:
+            raise psycopg.InternalError("an error in the transaction was passed over")
+        self._pg.send_flush_request()
+        return self._results()
+
+    def _results(self) -> pq.abc.PGresult | None:
+        pending, self._pending = self._pending, []
         self._flush()
         last: pq.abc.PGresult | None = None
         failed: pq.abc.PGresult | None = None
@@ -130,23 +177,16 @@ class Connection:
             failed = failed or result
             if text is not None:
                 self._prepared.pop(text, None)
-        self._result()  # the sync point itself
         if failed is not None:
+            self._failed = True
             raise psycopg.errors.error_from_result(failed)
         return last
 
-    def roll_back(self) -> None:
-        """Leave the transaction after an error, whatever state it is in; a connection that cannot is closed."""
-        try:
-            if self._pending:
-                self.sync()
-        except psycopg.Error:
-            self._pending = []
-        try:
-            self.command("rollback")
-            self.sync()
-        except psycopg.Error:
-            self.close()
+    def _sync_point(self) -> None:
+        result = self._result()
+        if result.status != pq.ExecStatus.PIPELINE_SYNC:  # the commit itself failed
+            self._result()
+            raise psycopg.errors.error_from_result(result)
 
     def _flush(self) -> None:
         """Send what the socket did not take at once; meanwhile take in what the server says, or it would stop too."""

@@ -21,6 +21,8 @@ VACUUMS = frozenset({"events", "flow_runs", "orphans"})
 
 _UNBOUNDED = "background tasks wait in the database, as many as there are"
 _TAKEN = "a task that a worker has taken is that worker's; the other server never looks at this either"
+_FIFTY = "a schedule has up to fifty runs ahead"
+_FRESH = "related resources are read with each event"
 
 # Variables of the reference that configure machinery which this server does not have.
 WITHOUT_EFFECT = {
@@ -30,11 +32,17 @@ WITHOUT_EFFECT = {
     "PREFECT_SERVER_DATABASE_SQLALCHEMY_MAX_OVERFLOW": "the pool has a fixed size",
     "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_RECYCLE": "broken connections are replaced when they are met",
     "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_TIMEOUT": "requests queue for the database",
+    "PREFECT_SERVER_DEPLOYMENT_SCHEDULE_MAX_SCHEDULED_RUNS": _FIFTY,
+    "PREFECT_DEPLOYMENT_SCHEDULE_MAX_SCHEDULED_RUNS": _FIFTY,
     "PREFECT_SERVER_DOCKET_NAME": "there is no broker",
     "PREFECT_SERVER_DOCKET_URL": "there is no broker",
     "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "events are ordered in the database",
+    "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "a bucket goes when it expires",
+    "PREFECT_EVENTS_EXPIRED_BUCKET_BUFFER": "a bucket goes when it expires",
     "PREFECT_SERVER_EVENTS_MESSAGING_BROKER": "there is no broker",
     "PREFECT_SERVER_EVENTS_MESSAGING_CACHE": "there is no broker",
+    "PREFECT_SERVER_EVENTS_RELATED_RESOURCE_CACHE_TTL": _FRESH,
+    "PREFECT_API_EVENTS_RELATED_RESOURCE_CACHE_TTL": _FRESH,
     "PREFECT_MESSAGING_BROKER": "there is no broker",
     "PREFECT_MESSAGING_CACHE": "there is no broker",
     "PREFECT_SERVER_SERVICES_EVENT_LOGGER_ENABLED": "events are in the database, not in the log",
@@ -44,6 +52,7 @@ WITHOUT_EFFECT = {
     "PREFECT_TASK_SCHEDULING_MAX_RETRY_QUEUE_SIZE": _UNBOUNDED,
     "PREFECT_SERVER_TASKS_SCHEDULING_PENDING_TASK_TIMEOUT": _TAKEN,
     "PREFECT_TASK_SCHEDULING_PENDING_TASK_TIMEOUT": _TAKEN,
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "no advertisements are shown",
     "PREFECT_SERVER_WORKER_CHANNEL_CLEANUP_QUEUE_STORAGE": "messages are kept in the database",
 }
 

@@ -162,10 +162,6 @@ class Events(Group, frozen=True):
     stream_out_enabled: Annotated[
         bool, about("Send events out over the websocket.", "PREFECT_API_EVENTS_STREAM_OUT_ENABLED")
     ] = True
-    related_resource_cache_ttl: Annotated[
-        timedelta, about("How long related resources may be remembered.",
-                         "PREFECT_API_EVENTS_RELATED_RESOURCE_CACHE_TTL")
-    ] = seconds(300)  # fmt: skip
     maximum_labels_per_resource: Annotated[
         int, _events("Most labels of a resource.", "MAXIMUM_LABELS_PER_RESOURCE", ge=0)
     ] = 500
@@ -175,9 +171,6 @@ class Events(Group, frozen=True):
     maximum_size_bytes: Annotated[int, _events("Most bytes of an event as JSON.", "MAXIMUM_SIZE_BYTES", ge=0)] = (
         1_500_000
     )
-    expired_bucket_buffer: Annotated[
-        timedelta, _events("How long an automation's expired bucket is kept.", "EXPIRED_BUCKET_BUFFER")
-    ] = seconds(60)
     proactive_granularity: Annotated[
         timedelta, _events("How often proactive automations are evaluated.", "PROACTIVE_GRANULARITY")
     ] = seconds(5)
@@ -361,7 +354,6 @@ class Ui(Group, frozen=True):
         str | None, about("Where people find the dashboard, for links in what automations send; without it, where the "
                           "server listens.", "PREFECT_UI_URL")
     ] = None  # fmt: skip
-    show_promotional_content: Annotated[bool, about("Show advertisements in the dashboard.")] = False
 
 
 class WorkerChannel(Group, frozen=True):
@@ -446,10 +438,6 @@ class Settings(Group, frozen=True):
         about("From which level on the server writes its log.", "PREFECT_LOGGING_SERVER_LEVEL"),
     ] = "WARNING"
     metrics_enabled: Annotated[bool, about("Answer /api/metrics.", "PREFECT_API_ENABLE_METRICS")] = False
-    deployment_schedule_max_scheduled_runs: Annotated[
-        int, about("Most runs that one call to schedule a deployment makes.",
-                   "PREFECT_DEPLOYMENT_SCHEDULE_MAX_SCHEDULED_RUNS", ge=1)
-    ] = 50  # fmt: skip
     encryption_key: Annotated[
         Secret | None, about("Fernet key for the data of blocks; without it, one is made and kept in a file beside the "
                              "database. Several, with commas: the first one encrypts, all decrypt.",
