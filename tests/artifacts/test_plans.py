@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import pytest
-from tests.architecture.test_plans import SERIES, START, an_id, explained, id_sql
+from tests.architecture.test_plans import SERIES, START, an_id, id_sql
+from tests.plans import Read, complaints
 
 from lictor.artifacts import store
 from lictor.artifacts.types import ArtifactPage, CollectionPage
@@ -29,12 +27,12 @@ OF_TASK = {"artifacts": {"task_run_id": {"any_": [an_id(7)]}}}
 OF_KEY = {"artifacts": {"key": {"any_": ["key 7"]}}}
 
 
-def page(**asked: Any) -> Callable[[Tx], object]:
+def page(**asked: Any) -> Read:
     wanted = msgspec.convert({"limit": 50, **asked}, ArtifactPage)
     return lambda tx: store.page(tx, wanted)
 
 
-def latest(**asked: Any) -> Callable[[Tx], object]:
+def latest(**asked: Any) -> Read:
     wanted = msgspec.convert({"limit": 50, **asked}, CollectionPage)
     return lambda tx: store.page_latest(tx, wanted)
 
@@ -42,7 +40,7 @@ def latest(**asked: Any) -> Callable[[Tx], object]:
 BY_ID = "sqlite_autoindex_artifact_1|artifact_pkey"
 BY_LATEST_ID = "sqlite_autoindex_artifact_collection_1|artifact_collection_pkey"
 BY_LATEST_KEY = "sqlite_autoindex_artifact_collection_2|uq_artifact_collection__key"
-CASES: dict[str, tuple[Callable[[Tx], object], str]] = {
+CASES: dict[str, tuple[Read, str]] = {
     "by id": (page(), BY_ID),
     "newest": (page(sort="CREATED_DESC"), "ix_artifact__created"),
     "changed last": (page(sort="UPDATED_DESC"), "ix_artifact__updated"),
@@ -71,14 +69,4 @@ def fill(tx: Tx) -> None:
 
 def test_lists_of_artifacts_use_their_indexes(db: Database) -> None:
     db.write_now(fill)
-
-    def look(tx: Tx) -> list[str]:
-        complaints = []
-        for name, (read, index) in CASES.items():
-            plan = explained(tx, read)
-            if not re.search(index, plan) or re.search(r"SCAN a$|Seq Scan on artifact", plan, re.MULTILINE):
-                complaints.append(f"{name}: not by {index}\n{plan}")
-        return complaints
-
-    if found := db.read_now(look):
-        pytest.fail("\n\n".join(found))
+    assert not complaints(db, CASES, r"SCAN a$|Seq Scan on artifact")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
-import pytest
-from tests.architecture.test_plans import SERIES, START, explained, id_sql
+from tests.architecture.test_plans import SERIES, START, id_sql
+from tests.plans import Read, complaints
 
 from lictor.blocks import documents
 from lictor.blocks.types import BlockDocumentPage
@@ -30,7 +28,7 @@ DOCUMENT = f"""
         {id_sql(f"1 + i % {TYPES}")}, {id_sql(f"1 + i % {TYPES}")} from numbers"""
 
 
-def page(**asked: Any) -> Callable[[Tx], object]:
+def page(**asked: Any) -> Read:
     wanted = msgspec.convert({"limit": 50, **asked}, BlockDocumentPage)
     where = documents._where(documents.BlockDocumentCount(wanted.block_documents))
     # The list alone: documents are then put together by their ids.
@@ -38,7 +36,7 @@ def page(**asked: Any) -> Callable[[Tx], object]:
 
 
 BY_TYPE_AND_NAME = "sqlite_autoindex_block_document_2|uq_block_document__block_type_id_name"
-CASES: dict[str, tuple[Callable[[Tx], object], str]] = {
+CASES: dict[str, tuple[Read, str]] = {
     "by name": (page(), "ix_block_document__name"),
     "by name backwards": (page(sort="NAME_DESC"), "ix_block_document__name"),
     "by type and name": (page(sort="BLOCK_TYPE_AND_NAME_ASC"), "ix_block_type__name"),
@@ -64,14 +62,4 @@ def fill(tx: Tx) -> None:
 
 def test_lists_of_blocks_use_their_indexes(db: Database) -> None:
     db.write_now(fill)
-
-    def look(tx: Tx) -> list[str]:
-        complaints = []
-        for name, (read, index) in CASES.items():
-            plan = explained(tx, read)
-            if not re.search(index, plan) or re.search(r"SCAN d$|Seq Scan on block_document", plan, re.MULTILINE):
-                complaints.append(f"{name}: not by {index}\n{plan}")
-        return complaints
-
-    if found := db.read_now(look):
-        pytest.fail("\n\n".join(found))
+    assert not complaints(db, CASES, r"SCAN d$|Seq Scan on block_document")
