@@ -52,6 +52,19 @@ def test_an_unusable_setting_is_one_line_and_exit_code_2(tmp_path: Path) -> None
     )
 
 
+def test_a_key_that_is_none_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    ended = lictor("start", "--port", "0", home=tmp_path, PREFECT_SERVER_ENCRYPTION_KEY="secret")
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("lictor: PREFECT_SERVER_ENCRYPTION_KEY: there is no key in it")
+
+
+def test_a_file_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+    path = tmp_path / f"{'x' * 300}.db"
+    ended = lictor("database", "upgrade", "--database", f"sqlite:///{path}", home=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr == f"lictor: cannot make the database file {path}: File name too long\n"
+
+
 @pytest.mark.parametrize("arguments", [["start", "--workers", "0"], ["start", "--port", "x"], ["fly"], []])
 def test_what_is_asked_for_wrongly_is_exit_code_2(arguments: list[str], tmp_path: Path) -> None:
     ended = lictor(*arguments, home=tmp_path)

@@ -74,7 +74,7 @@ def test_keys_are_changed_by_setting_two(tmp_path: Path) -> None:
 )
 def test_what_is_no_key(key: str, tmp_path: Path) -> None:
     with pytest.raises(UnusableKey, match="PREFECT_SERVER_ENCRYPTION_KEY"):
-        Cipher(key, None).seal(DATA)
+        Cipher(key, None)
     file = tmp_path / "blocks.key"
     file.write_text(key)
     with pytest.raises(UnusableKey, match=r"blocks\.key"):

@@ -54,13 +54,16 @@ class Sealed(NamedTuple):
 class Cipher:
     """Encrypts with the first of its keys and decrypts with any of them; UnusableKey, where it has none that fits.
 
-    `setting` holds keys with commas; `file` is where a key is kept, None if it is to be kept in memory alone.
+    `setting` holds keys with commas, UnusableKey if one of them is none; `file` is where a key is kept, None if it is
+    to be kept in memory alone.
     """
 
     def __init__(self, setting: str | None, file: Path | None) -> None:
-        self._setting = setting
+        self._given = [key.strip() for key in (setting or "").split(",") if key.strip()]
+        for key in self._given:
+            _check(key, VARIABLE)
         self._file = file
-        self._keys = {} if file is not None or setting else _by_id([new_key()])
+        self._keys = {} if file is not None or self._given else _by_id([new_key()])
 
     def seal(self, data: dict[str, Any]) -> Sealed:
         """With a new key, if there is none."""
@@ -88,11 +91,8 @@ class Cipher:
         )
 
     def _load(self) -> dict[str, str]:
-        given = [key.strip() for key in (self._setting or "").split(",") if key.strip()]
-        for key in given:
-            _check(key, VARIABLE)
-        if self._file is not None or given:
-            self._keys = _by_id(given + ([] if self._file is None else _kept(self._file)))
+        if self._file is not None or self._given:
+            self._keys = _by_id(self._given + ([] if self._file is None else _kept(self._file)))
         return self._keys
 
     def _make(self) -> None:

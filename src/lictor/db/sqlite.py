@@ -276,10 +276,12 @@ def open_files(path: str) -> None:
     """Make the folder of a new database file; only its owner may look inside the file."""
     if path == ":memory:":
         return
-    folder = os.path.dirname(os.path.abspath(path))
-    os.makedirs(folder, exist_ok=True)
-    if not os.path.exists(path):
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    try:
+        os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+        if not os.path.exists(path):
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise LictorError(f"cannot make the database file {path}: {error.strerror}") from error
 
 
 def _refuse_foreign(path: str) -> None:
