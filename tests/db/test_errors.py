@@ -48,6 +48,15 @@ def test_values_that_no_database_takes(database: Database, column: str, given: A
     database.write_now(put, "b")
 
 
+def test_a_number_that_a_body_cannot_reckon_with_is_refused(database: Database) -> None:
+    def body(tx: Tx) -> None:
+        put(tx, str(float(10**400)))
+
+    with pytest.raises(Unprocessable):
+        database.write_now(body)
+    assert names(database) == []
+
+
 def test_nul_characters(database: Database) -> None:
     """SQLite stores them; PostgreSQL cannot."""
     if database.dialect.name == "sqlite":

@@ -36,7 +36,7 @@ TRIES = 5
 # None of our statements divides by what may be zero, but that of `guarded`, which does so on purpose.
 _LOST = (LostRace, pg.DivisionByZero)
 _AGAIN = (*_LOST, pg.SerializationFailure, pg.DeadlockDetected)
-_REFUSED = (pg.DataError, pg.ProgramLimitExceeded, UnicodeEncodeError)
+_REFUSED = (pg.DataError, pg.ProgramLimitExceeded, OverflowError, UnicodeEncodeError)
 
 
 class PostgresTx(Tx):
