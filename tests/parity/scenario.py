@@ -124,6 +124,7 @@ class Session:
     """Plays one scenario; `steps` are its normalised requests and answers."""
 
     client: httpx.Client
+    haste: float = 1.0
     unique: str = field(default_factory=lambda: f"u{uuid.uuid4().int % 10**12:012d}")
     steps: list[dict[str, Any]] = field(default_factory=list)
     saved: dict[str, Any] = field(default_factory=dict)
@@ -133,6 +134,10 @@ class Session:
         base = str(self.client.base_url).split("/api")[0]
         self.masks = Normaliser(self.unique, started, base)
         self.clock = Clock(started, self.masks.name_instant)
+
+    def rest(self, seconds: float) -> None:
+        """Wait for what the reference does a while after it has answered; who is in haste waits a part of that."""
+        time.sleep(seconds * self.haste)
 
     def get(self, path: str, body: Any = MISSING, **more: Any) -> Answer:
         return self.send("GET", path, body, **more)
@@ -272,9 +277,9 @@ def _decode(reply: httpx.Response) -> Any:
     return {"<text>": reply.text}
 
 
-def play(client: httpx.Client, one: Scenario) -> tuple[list[dict[str, Any]], str | None]:
+def play(client: httpx.Client, one: Scenario, haste: float = 1.0) -> tuple[list[dict[str, Any]], str | None]:
     """The steps of a scenario and, where it could not go on, why."""
-    session = Session(client)
+    session = Session(client, haste)
     try:
         one.play(session)
     except Broken as broken:

@@ -74,7 +74,7 @@ def flow_run_states(s: Session) -> None:
     set_state(s, "RUNNING", name="Resuming", force=True)
     set_state(s, "FAILED", message="x" * 200)
     s.delete("/flow_runs/{run.id}", only="status")
-    told(s, 5, "prefect.flow-run.{run.id}")
+    told(s, 4, "prefect.flow-run.{run.id}")
 
 
 @scenario
