@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -170,6 +171,19 @@ def test_workers_share_the_port_are_replaced_and_end_together(start_server: Star
     assert server.stop() == 0
     until(lambda: _refused(server.port))
     assert "Traceback" not in server.log
+
+
+def test_no_connection_is_taken_while_workers_finish_what_they_have(start_server: StartServer) -> None:
+    server = start_server("--workers", "2")
+    body = b'{"name": "late"}'
+    head = f"POST /api/flows/ HTTP/1.1\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port)) as slow:
+        slow.sendall(head.encode() + body[:5])
+        until(lambda: ask.get(f"{server.api_url}/ready").status_code == 200)  # whoever took this came after the first
+        os.kill(server.pid, signal.SIGTERM)
+        until(lambda: _refused(server.port), within=4)
+        slow.sendall(body[5:])
+        assert slow.recv(1000).startswith(b"HTTP/1.1 201")
 
 
 def test_services_alone_answer_for_their_health(database_url: str, tmp_path: Path) -> None:

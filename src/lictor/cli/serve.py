@@ -131,7 +131,8 @@ def _serve_with_workers(settings: Settings, sockets: list[socket.socket], url: s
     if url == "sqlite://":
         raise UnusableSetting("--workers: processes cannot share a database in memory")
     print(words, flush=True)
-    return Workers(_work, (settings, sockets), count, patience=settings.lictor.shutdown_seconds + 5.0).run()
+    patience = settings.lictor.shutdown_seconds + 5.0
+    return Workers(_work, (settings, sockets), count, sockets=sockets, patience=patience).run()
 
 
 def _work(settings: Settings, sockets: list[socket.socket]) -> NoReturn:

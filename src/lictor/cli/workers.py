@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import signal
+import socket
 import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
@@ -21,12 +22,24 @@ STARTED_AFTER = 5.0
 
 
 class Workers:
-    """`count` processes that run `target(*arguments)`; `patience` is the seconds they have to end in."""
+    """`count` processes that run `target(*arguments)`; `patience` is the seconds they have to end in.
 
-    def __init__(self, target: Callable[..., None], arguments: tuple[Any, ...], count: int, *, patience: float) -> None:
+    `sockets` are those that they listen on, which are closed here when they are to end.
+    """
+
+    def __init__(
+        self,
+        target: Callable[..., None],
+        arguments: tuple[Any, ...],
+        count: int,
+        *,
+        sockets: list[socket.socket],
+        patience: float,
+    ) -> None:
         # Spawned and not forked: nothing of the parent's threads or connections comes along.
         self._context = multiprocessing.get_context("spawn")
         self._target, self._arguments, self._count, self._patience = target, arguments, count, patience
+        self._sockets = sockets
         self._begun: dict[SpawnProcess, float] = {}
         self._stopping = False
 
@@ -62,6 +75,9 @@ class Workers:
         return True
 
     def _end(self) -> None:
+        # As long as somebody has them open connections are taken, which no worker would answer any more.
+        for listening in self._sockets:
+            listening.close()
         for process in self._begun:
             process.terminate()
         deadline = time.monotonic() + self._patience
