@@ -132,6 +132,12 @@ def test_what_has_no_effect_is_said() -> None:
     assert without_effect({"PREFECT_SERVER_API_PORT": "1"}) == []
 
 
+def test_what_is_off_and_was_switched_off_needs_no_word() -> None:
+    assert without_effect({"PREFECT_SERVER_ANALYTICS_ENABLED": "False"}) == []
+    assert without_effect({"PREFECT_SERVER_ANALYTICS_ENABLED": "true"}) != []
+    assert without_effect({"PREFECT_SERVER_DATABASE_SQLALCHEMY_MAX_OVERFLOW": "0"}) != []
+
+
 def test_no_variable_means_two_things() -> None:
     variables = [variable for leaf in leaves() for variable in leaf.variables]
     assert len(variables) == len(set(variables))

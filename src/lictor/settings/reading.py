@@ -25,6 +25,11 @@ _FIFTY = "a schedule has up to fifty runs ahead"
 _FRESH = "related resources are read with each event"
 
 # Variables of the reference that configure machinery which this server does not have.
+_WORDS = {
+    **dict.fromkeys(("true", "1", "yes", "y", "on", "t"), True),
+    **dict.fromkeys(("false", "0", "no", "n", "off", "f"), False),
+}
+
 WITHOUT_EFFECT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "nothing is ever sent",
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "leases are kept in the database",
@@ -112,7 +117,16 @@ def read(environment: Mapping[str, str], flags: Mapping[str, Flag] | None = None
 
 def without_effect(environment: Mapping[str, str]) -> list[str]:
     """A sentence for each variable that is set but configures what this server does not have."""
-    return [f"{name} has no effect: {why}" for name, why in WITHOUT_EFFECT.items() if environment.get(name)]
+    return [
+        f"{name} has no effect: {why}"
+        for name, why in WITHOUT_EFFECT.items()
+        if environment.get(name) and not _asks_for_nothing(name, environment[name])
+    ]
+
+
+def _asks_for_nothing(name: str, text: str) -> bool:
+    """What is switched off is as it was asked for: analytics, above all, which many switch off."""
+    return name.endswith(("_ENABLED", "_ECHO", "_CONTENT")) and _WORDS.get(text.lower()) is False
 
 
 def _given(environment: Mapping[str, str], flags: Mapping[str, Flag]) -> dict[str, Any]:
@@ -185,11 +199,9 @@ def _number(text: str, leaf: Leaf) -> Any:
 
 
 def _boolean(text: str, leaf: Leaf) -> bool:
-    words = {"true": True, "1": True, "yes": True, "y": True, "on": True, "t": True}
-    words |= {"false": False, "0": False, "no": False, "n": False, "off": False, "f": False}
-    if text.lower() not in words:
+    if text.lower() not in _WORDS:
         raise ValueError
-    return words[text.lower()]
+    return _WORDS[text.lower()]
 
 
 def _duration(text: str, leaf: Leaf) -> timedelta:
