@@ -1,240 +1,121 @@
-"""What a dashboard asks, on a long history: `python -m bench.lists --database URL` (fill it with bench.filling first).
+"""What dashboards ask of a long history: `python -m bench.lists --place DIR --sizes 1000 100000`.
 
-Each call is sent some twenty times to a Lictor of its own, one after the other; the milliseconds are those of the
-client, with the server's CPU beside them.
+Databases of these sizes are made in DIR, unless they are there, and their tallies are settled. A Lictor of its own is
+asked each question some times, one after the other; with `--reference` the reference is too, on SQLite, where it has
+the same rows. Milliseconds are those of the client; with them, the CPU of the server and of its database.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import json
 import statistics
-import tempfile
+import sys
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bench.filling import POOLS, an_id, window
-from bench.report import show
-from bench.servers import Server, lictor
+from bench import filling, report
+from bench.http import Connection
+from bench.measure import Opponent
+from bench.places import Place
+from bench.questions import CALLS, Body
 
-Body = Callable[[int, datetime], dict[str, Any]]
-
-ENDS = ["COMPLETED", "FAILED", "CRASHED"]
-LATE = {"state": {"name": {"any_": ["Late"]}}}
-
-
-def states(*types: str) -> dict[str, Any]:
-    return {"state": {"type": {"any_": list(types)}}}
+SIZES = [1_000, 10_000, 100_000, 1_000_000]
+WARM = 2  # the first times fill caches and are not counted
+LONG = 10.0  # seconds after which a question has been asked often enough
 
 
-def expected(now: datetime, days: float) -> dict[str, Any]:
-    return {"expected_start_time": window(now, days)}
+def main() -> int:
+    options = arguments()
+    found: dict[str, Any] = {"machine": report.machine(), "asked": []}
+    report.say(json.dumps(found["machine"]))
+    with contextlib.ExitStack() as stack:
+        place = Place(options.place, stack, options.reference)
+        for size in options.sizes:
+            for kind in options.databases:
+                with place.served(kind, size) as opponent:
+                    found["asked"].append(asked(options, opponent, kind))
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=2) + "\n")
+    report.show("p50 / p95 / CPU in ms", summary(found["asked"]))
+    return 0
 
 
-def a(kind: str, number: int, most: int) -> dict[str, Any]:
-    return {"id": {"any_": [an_id(kind, 1 + number * 7 % most)]}}
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench.lists", description=__doc__.partition("\n")[0])
+    parser.add_argument("--place", type=Path, required=True, metavar="DIR", help="where the filled databases are kept")
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="how many flow runs")
+    parser.add_argument("--databases", nargs="+", choices=["sqlite", "postgres", "reference"], default=["sqlite"])
+    parser.add_argument(
+        "--reference", type=Path, metavar="PREFECT", help="`prefect` command, for the database reference"
+    )
+    parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--only", help="a part of the names of the questions")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured there as well")
+    options = parser.parse_args()
+    if "reference" in options.databases and not options.reference:
+        sys.exit("reference needs --reference")
+    return options
 
 
-def pool(number: int) -> dict[str, Any]:
-    return {"name": {"any_": [f"pool {1 + number % POOLS}"]}}
+def asked(options: argparse.Namespace, opponent: Opponent, kind: str) -> dict[str, Any]:
+    rows = asyncio.run(ask(opponent, options.times, options.only or ""))
+    report.show(f"{opponent.units:,} runs, {kind}", rows)
+    return {"database": kind, "runs": opponent.units, "rows": rows}
 
 
-# What to ask: a name, the path, and the body of the n-th time.
-CALLS: list[tuple[str, str, Body]] = [
-    ("runs page", "flow_runs/paginate", lambda n, now: {"sort": "START_TIME_DESC", "limit": 10, "page": 1 + n}),
-    (
-        "runs page, a week",
-        "flow_runs/paginate",
-        lambda n, now: {"sort": "START_TIME_DESC", "limit": 10, "page": 1, "flow_runs": expected(now, 7)},
-    ),
-    (
-        "runs page, by part of the name",
-        "flow_runs/paginate",
-        lambda n, now: {
-            "sort": "START_TIME_DESC",
-            "limit": 10,
-            "flow_runs": {"name": {"like_": f"run-{n}5"}, **expected(now, 7)},
-        },
-    ),
-    (
-        "runs of a deployment",
-        "flow_runs/paginate",
-        lambda n, now: {"sort": "START_TIME_DESC", "limit": 10, "deployments": a("deployment", n, 500)},
-    ),
-    (
-        "runs of a flow",
-        "flow_runs/paginate",
-        lambda n, now: {"sort": "START_TIME_DESC", "limit": 10, "flows": a("flow", n, 50)},
-    ),
-    (
-        "runs of a pool",
-        "flow_runs/paginate",
-        lambda n, now: {"sort": "START_TIME_DESC", "limit": 10, "work_pools": pool(n)},
-    ),
-    ("newest runs", "flow_runs/filter", lambda n, now: {"sort": "ID_DESC", "limit": 200}),
-    (
-        "failed runs of a week",
-        "flow_runs/filter",
-        lambda n, now: {
-            "sort": "START_TIME_DESC",
-            "limit": 200,
-            "flow_runs": {**states("FAILED"), **expected(now, 7)},
-        },
-    ),
-    (
-        "running, oldest first",
-        "flow_runs/filter",
-        lambda n, now: {
-            "sort": "START_TIME_ASC",
-            "limit": 200,
-            "flow_runs": {**states("RUNNING"), "start_time": {"before_": now.isoformat()}},
-        },
-    ),
-    ("last run of a flow", "flow_runs/filter", lambda n, now: {
-        "sort": "EXPECTED_START_TIME_DESC", "limit": 1, "flows": a("flow", n, 50),
-        "flow_runs": {"expected_start_time": {"before_": now.isoformat()}},
-    }),
-    ("count of all runs", "flow_runs/count", lambda n, now: {}),
-    ("count by states", "flow_runs/count", lambda n, now: {"flow_runs": states(*ENDS)}),
-    ("count by name of state", "flow_runs/count", lambda n, now: {"flow_runs": LATE}),
-    (
-        "count of a day by states",
-        "flow_runs/count",
-        lambda n, now: {"flow_runs": {**states(*ENDS), **expected(now, 1)}},
-    ),
-    (
-        "count of a month by states",
-        "flow_runs/count",
-        lambda n, now: {"flow_runs": {**states(*ENDS), **expected(now, 30)}},
-    ),
-    (
-        "count of a flow's runs that began",
-        "flow_runs/count",
-        lambda n, now: {"flows": a("flow", n, 50), "flow_runs": {"start_time": {"is_null_": False}}},
-    ),
-    ("count of a pool's runs", "flow_runs/count", lambda n, now: {"work_pools": pool(n)}),
-    (
-        "lateness of a day",
-        "flow_runs/lateness",
-        lambda n, now: {"flow_runs": expected(now, 1)},
-    ),
-    ("history of a day", "flow_runs/history", lambda n, now: history(now, 1, 289)),
-    ("history of a month", "flow_runs/history", lambda n, now: history(now, 30, 100)),
-    ("task history of a day", "task_runs/history", lambda n, now: started_history(now, 1)),
-    ("task history of a week", "task_runs/history", lambda n, now: started_history(now, 7)),
-    ("task history of a flow's day", "task_runs/history", lambda n, now: {
-        **started_history(now, 1), "flows": a("flow", n, 50),
-    }),
-    ("count of all task runs", "task_runs/count", lambda n, now: {}),
-    (
-        "count of task runs of a week by state",
-        "task_runs/count",
-        lambda n, now: {
-            "task_runs": {
-                "subflow_runs": {"exists_": False},
-                "start_time": window(now, 7),
-                "state": {"type": {"any_": ["COMPLETED"]}},
-            }
-        },
-    ),
-    (
-        "count of task runs of a flow by state",
-        "task_runs/count",
-        lambda n, now: {
-            "flows": a("flow", n, 50),
-            "task_runs": {"subflow_runs": {"exists_": False}, "state": {"type": {"any_": ["FAILED", "CRASHED"]}}},
-        },
-    ),
-    ("count of task runs of a week's flow runs", "task_runs/count", lambda n, now: {"flow_runs": expected(now, 7)}),
-    ("task runs page, all", "task_runs/paginate", lambda n, now: {"sort": "EXPECTED_START_TIME_DESC", "limit": 10}),
-    (
-        "task runs page, a week",
-        "task_runs/paginate",
-        lambda n, now: {"sort": "EXPECTED_START_TIME_DESC", "limit": 10, "flow_runs": expected(now, 7)},
-    ),
-    ("history of the ui", "ui/flow_runs/history", lambda n, now: {
-        "sort": "EXPECTED_START_TIME_DESC", "limit": 1000, "offset": 0, "flow_runs": expected(now, 7),
-    }),
-    ("tasks of runs", "ui/flow_runs/count-task-runs", lambda n, now: {
-        "flow_run_ids": [an_id("run", 10 * (n * 50 + k)) for k in range(1, 11)]
-    }),
-    ("flows page", "flows/paginate", lambda n, now: {"sort": "NAME_ASC", "limit": 10}),
-    ("flows with failures", "flows/paginate", lambda n, now: {
-        "flow_runs": {**states("FAILED", "CRASHED"), **expected(now, 1)}, "sort": "UPDATED_DESC",
-    }),
-    ("deployments page", "deployments/paginate", lambda n, now: {"limit": 50, "page": 1}),
-    ("logs of a run", "logs/filter", lambda n, now: {
-        "sort": "TIMESTAMP_ASC", "logs": {"flow_run_id": {"any_": [an_id("run", 10 * (n + 1))]}},
-    }),
-    ("events of a day", "events/filter", lambda n, now: {"filter": {"occurred": occurred(now, 1)}, "limit": 50}),
-    ("events by time", "events/count-by/time", lambda n, now: {
-        "filter": {"occurred": occurred(now, 1)}, "time_unit": "hour", "time_interval": 1,
-    }),
-]  # fmt: skip
-
-
-def occurred(now: datetime, days: float) -> dict[str, str]:
-    span = window(now, days)
-    return {"since": span["after_"], "until": span["before_"]}
-
-
-def history(now: datetime, days: float, intervals: int) -> dict[str, Any]:
-    span = window(now, days)
-    seconds = days * 86_400 / intervals
-    return {"history_start": span["after_"], "history_end": span["before_"], "history_interval_seconds": seconds}
-
-
-def started_history(now: datetime, days: float) -> dict[str, Any]:
-    """As dashboards ask of task runs: those of flow runs, that started in that time."""
-    return {**history(now, days, 100), "flow_runs": {}, "task_runs": {"start_time": window(now, days)}}
-
-
-async def ask(server: Server, times: int) -> list[dict[str, Any]]:
-    rows = []
-    connection = server.connection()
-    for name, path, body in CALLS:
-        took: list[float] = []
-        before = 0.0
-        for n in range(times + 2):
-            if n == 2:  # the first two fill caches
-                before = server.cpu_seconds()
-            begun = time.perf_counter()
-            answer = await connection.request("POST", f"/api/{path}", body(n, datetime.now(UTC)))
-            took.append((time.perf_counter() - begun) * 1000)
-            if answer.status != 200:
-                break
-        took = sorted(took[2:]) or [0.0]
-        cpu = (server.cpu_seconds() - before) / times * 1000
-        rows.append(
-            {
-                "call": name,
-                "status": answer.status,
-                "p50_ms": statistics.median(took),
-                "p95_ms": took[int(len(took) * 0.95)],
-                "cpu_ms": cpu,
-                "bytes": len(answer.body),
-            }
-        )
+async def ask(opponent: Opponent, times: int, only: str) -> list[dict[str, Any]]:
+    connection = opponent.server.connection(timeout=300)
+    now = await latest(connection, opponent.units)
+    rows = [await answers(opponent, connection, call, times, now) for call in CALLS if only in call[0]]
     await connection.close()
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench.lists", description=__doc__.partition("\n")[0])
-    parser.add_argument("--database", required=True, help="a filled database's URL")
-    parser.add_argument("--times", type=int, default=20)
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="bench-") as home:
-        server = lictor(Path(home), options.database)
-        server.start()
-        try:
-            show("calls of a dashboard", asyncio.run(ask(server, options.times)))
-        finally:
-            server.stop()
+async def latest(connection: Connection, size: int) -> datetime:
+    """When the history ends: it may have been made some time ago."""
+    newest = await connection.get(f"/api/flow_runs/{filling.an_id('run', size)}")
+    return datetime.fromisoformat(newest.json()["expected_start_time"]) + timedelta(seconds=1)
+
+
+async def answers(
+    opponent: Opponent, connection: Connection, call: tuple[str, str, Body], times: int, now: datetime
+) -> dict[str, Any]:
+    name, path, body = call
+    took: list[float] = []
+    for n in range(times + WARM):
+        if n == WARM:
+            before, started = opponent.exact_cpu(), time.monotonic()
+        begun = time.perf_counter()
+        answer = await connection.post(f"/api/{path}", body(n, now))
+        took.append((time.perf_counter() - begun) * 1000)
+        if n > WARM and time.monotonic() - started > LONG:
+            break
+    after, first, took = opponent.exact_cpu(), took[0], sorted(took[WARM:])
+    cpu = [(then - was) / len(took) * 1000 for was, then in zip(before, after, strict=True)]
+    return {
+        "question": name, "status": answer.status, "first_ms": first, "min_ms": took[0],
+        "p50_ms": statistics.median(took), "p95_ms": took[int(len(took) * 0.95)],
+        "server_cpu_ms": cpu[0], "database_cpu_ms": cpu[1], "bytes": len(answer.body),
+    }  # fmt: skip
+
+
+def summary(asked: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A row for each question, a column for each database and size."""
+    table: dict[str, dict[str, Any]] = {}
+    for one in asked:
+        for row in one["rows"]:
+            cpu = row["server_cpu_ms"] + row["database_cpu_ms"]
+            text = f"{row['p50_ms']:.1f} / {row['p95_ms']:.1f} / {cpu:.1f}"
+            table.setdefault(row["question"], {"question": row["question"]})[f"{one['database']} {one['runs']:,}"] = (
+                text if row["status"] == 200 else str(row["status"])
+            )
+    return list(table.values())
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -27,7 +27,7 @@ SETTINGS = {
 
 
 class Postgres:
-    """One instance; its log is `log`, its postmaster `pid`."""
+    """One instance, made unless its directory has one; its log is `log`, its postmaster `pid`."""
 
     def __init__(self, directory: Path) -> None:
         self.binaries = Path(os.environ.get("BENCH_POSTGRES") or POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
@@ -42,7 +42,8 @@ class Postgres:
             entry = ensure_user_exists(self._user)
             assert entry is not None
             os.chown(directory, entry.pw_uid, entry.pw_gid)
-        self._initdb()
+        if not (self.data / "PG_VERSION").exists():
+            self._initdb()
 
     def _initdb(self) -> None:
         options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
@@ -87,6 +88,12 @@ class Postgres:
         with psycopg.connect(self.dsn("postgres"), autocommit=True) as connection:
             connection.execute(f'create database "{name}"'.encode())
         return self.url(name)
+
+    def created(self, name: str) -> str:
+        """The URL of a database that is made if it is not there."""
+        with psycopg.connect(self.dsn("postgres")) as connection:
+            found = connection.execute("select 1 from pg_database where datname = %s", (name,)).fetchone()
+        return self.url(name) if found else self.create(name)
 
     def url(self, name: str) -> str:
         return f"postgresql+asyncpg://postgres@127.0.0.1:{self.port}/{name}"

@@ -26,6 +26,11 @@ def cpu_seconds(root: int) -> float:
     return sum(sum(int(value) for value in stat[11:15]) for stat in stats if stat) * TICK
 
 
+def exact_seconds(root: int) -> float:
+    """The same to the microsecond, of the threads that still live."""
+    return sum(_scheduled(pid) for pid in tree(root)) / 1e9
+
+
 def thread_seconds(pid: int) -> dict[int, tuple[float, float]]:
     """User and system time of each living thread of one process, by thread id."""
     stats = {int(thread): _stat(f"{pid}/task/{thread}") for thread in os.listdir(f"/proc/{pid}/task")}
@@ -35,6 +40,17 @@ def thread_seconds(pid: int) -> dict[int, tuple[float, float]]:
 def resident_bytes(root: int) -> int:
     """Resident memory of the tree; pages shared between its processes count once per process."""
     return sum(_resident(pid) for pid in tree(root))
+
+
+def _scheduled(pid: int) -> int:
+    """Nanoseconds on a processor."""
+    total = 0
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            total += int(path.read_text().split()[0])
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+    return total
 
 
 def _resident(pid: int) -> int:

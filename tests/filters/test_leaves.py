@@ -54,7 +54,7 @@ def test_the_operator_of_a_leaf_and_of_a_filter() -> None:
     assert text(FlowRunFilter, leaf) == "(({has_all:r.tags:p0}) or (r.tags = '[]'))"
     whole = '{"operator":"or_","name":{"any_":["a"],"like_":"b"},"flow_version":{"any_":["1"]}}'
     assert text(FlowRunFilter, whole) == (
-        "((r.name = {text:p0} and r.name {like} {text:p1}) or (r.flow_version = {text:p2}))"
+        "((r.name = {text:p0} and {ascii_lower:r.name} like {text:p1}) or (r.flow_version = {text:p2}))"
     )
 
 

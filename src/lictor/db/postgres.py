@@ -132,6 +132,8 @@ class PostgresDatabase(Database):
             connection.command("set default_transaction_isolation = 'read committed'")
             # Compiling a plan takes longer than any of our statements.
             connection.command("set jit = off")
+            # So does starting the workers that would share one.
+            connection.command("set max_parallel_workers_per_gather = 0")
             connection.command(f"set statement_timeout = {int((self.statement_timeout or 0) * 1000)}")
             connection.sync()
         except psycopg.OperationalError as error:

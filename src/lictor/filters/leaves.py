@@ -85,7 +85,11 @@ def equals_none(at: on, values: list[Any], kind: str) -> Condition | None:
 
 def like(at: on, value: str, _kind: str) -> Condition | None:
     # `%` and `_` in what the client sends are wildcards, as in the reference.
-    return Condition(f"{at.column} {{like}} {{text:pattern}}", {"pattern": f"%{value}%"}) if value else None
+    if not value:
+        return None
+    if value.isascii():  # so that PostgreSQL need not fold each name by the rules of a language
+        return Condition(f"{{ascii_lower:{at.column}}} like {{text:pattern}}", {"pattern": f"%{value.lower()}%"})
+    return Condition(f"{at.column} {{like}} {{text:pattern}}", {"pattern": f"%{value}%"})
 
 
 def starts_with(at: on, values: list[str], _kind: str) -> Condition | None:

@@ -125,6 +125,8 @@ def find_slice(tx: Tx, wanted: FlowRunSlice) -> list[FlowRunResponse]:
 def find_page(tx: Tx, wanted: FlowRunPage) -> Page[FlowRunResponse]:
     total = count(tx, wanted)
     offset = page_offset(wanted.page, wanted.limit)
+    if offset >= total:
+        return paginate([], wanted.page, wanted.limit, total)
     if _has_few_names(wanted, total):
         # They are found by an index of periods and names, and are quicker sorted than looked for in their order.
         results = page(tx, where_of(wanted), wanted.sort, wanted.limit, offset, order=_SORTED_BY_START)
@@ -134,8 +136,8 @@ def find_page(tx: Tx, wanted: FlowRunPage) -> Page[FlowRunResponse]:
 
 
 FEW = 1_000
-# What is made of the columns keeps the index out that would give this order.
-_SORTED_BY_START = "coalesce(r.start_time, r.expected_start_time, null) desc, r.id desc"
+# Put so, the order is not that of the index, which would lead through all runs.
+_SORTED_BY_START = "case when r.start_time is null then r.expected_start_time else r.start_time end desc, r.id desc"
 
 
 def _has_few_names(wanted: FlowRunPage, total: int) -> bool:

@@ -64,8 +64,7 @@ def touch_flows(tx: Tx, flow_ids: list[str]) -> None:
 _RUNS = """
     select r.id, r.expected_start_time, r.state_type || '' as state_type, r.state_name || '' as state_name,
         r.start_time, r.state_timestamp, r.total_run_time
-    from ranges x cross join flow_run r
-    where r.expected_start_time >= x.s and r.expected_start_time <= x.e"""
+    from ranges x cross join {within:flow_run r:r.expected_start_time:x.s:x.e}"""
 _RANGES = ranges("flow_run")
 _SETTLED = settled("flow_run", "r")
 
@@ -178,7 +177,7 @@ _HISTORY = f"""
     with ranges (s, e) as (
         {_RANGES}
         union select c.slot, {SLOT_END % "c.slot"}
-            from (select cast(each.value as {{ts_type}}) as slot from {{each:crossing}}) c
+            from (select cast(each.value as {{ts_type}}) as slot from {{each:crossing:timestamptz}}) c
     ),
     moment as (select {{ts:now}} as now)
     select cast(place as integer), state_type, state_name, cast(sum(runs) as integer), sum(run_time), sum(lateness)

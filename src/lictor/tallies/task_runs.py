@@ -95,8 +95,7 @@ _SETTLED = settled("task_run", "t")
 _RUNS = f"""
     select t.id, t.expected_start_time, t.state_type || '' as state_type, t.state_name || '' as state_name,
         t.start_time, t.state_timestamp, t.total_run_time, t.flow_run_id is not null as of_flow, {_SUBFLOW} as subflow
-    from ranges x cross join task_run t
-    where t.expected_start_time >= x.s and t.expected_start_time <= x.e"""
+    from ranges x cross join {{within:task_run t:t.expected_start_time:x.s:x.e}}"""
 
 
 class Started:
@@ -167,7 +166,7 @@ def intervals(tx: Tx, grid: Grid, started: Started, conditions: Where) -> list[I
     tallied = f"{history.interval('t.slot')} as place, t.state_type, t.state_name, t.runs, t.run_time, t.lateness"
     read = f"""{history.interval("t.expected_start_time")}, t.state_type, t.state_name, 1,
         {history.positive(estimates.run_time_sql("t"))}, {estimates.lateness_sql("t")}"""
-    cut = "select cast(each.value as {ts_type}) from {each:crossing}"
+    cut = "select cast(each.value as {ts_type}) from {each:crossing:timestamptz}"
     text = f"""{_parts(started, tallied, read, moment="select {ts:now} as now", crossing=cut)}
         select cast(place as integer), state_type, state_name, cast(sum(runs) as integer), sum(run_time), sum(lateness)
         from parts group by 1, 2, 3 order by 1, 2, 3"""
