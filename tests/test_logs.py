@@ -235,7 +235,9 @@ def test_nothing_is_heard_unless_it_is_enabled(db: Database) -> None:
             one.recv(0.3)
 
 
-@pytest.mark.parametrize("first", ['{"type": "other"}', "nonsense", '{"type": "filter", "filter": {"level": 5}}'])
+@pytest.mark.parametrize(
+    "first", ['{"type": "other"}', "nonsense", '{"type": "filter"}', '{"type": "filter", "filter": {"level": 5}}']
+)
 def test_first_frames_that_are_no_filter(db: Database, first: str) -> None:
     with (
         served(db) as address,

@@ -202,7 +202,7 @@ def read_logs(body: LogSlice, db: Database) -> Awaitable[list[Log]]:
 
 class _Subscribe(Struct):
     type: str
-    filter: Raw = Raw(b"{}")
+    filter: Raw = Raw(b"")
 
 
 class Offered(Stored):
@@ -218,6 +218,9 @@ async def stream_logs_out(socket: Socket, db: Database, stream: LogStream) -> No
         first = decode(await socket.receive(), _Subscribe)
         if first.type != "filter":
             await socket.close(1002, "Expected 'filter' message")
+            return
+        if not bytes(first.filter):
+            await socket.close(1002, "Invalid filter: 'filter'")
             return
         wanted = decode(first.filter, LogFilter, strict=False)
     except UNREADABLE as error:

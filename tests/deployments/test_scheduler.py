@@ -97,6 +97,15 @@ def test_what_is_inactive_or_paused_gets_no_runs(api: Api) -> None:
     assert api.schedule() == 0
 
 
+@pytest.mark.parametrize(("verb", "paused"), [("resume", False), ("pause", True)])
+def test_who_pauses_what_is_paused_or_resumes_what_is_not_changes_nothing(api: Api, verb: str, paused: bool) -> None:
+    id = api.deploy(HOURLY, paused=paused)
+    before = api.read(id), len(api.events())
+    api.now += timedelta(minutes=1)
+    assert api.http.post(f"/deployments/{id}/{verb}_deployment").status == 200
+    assert (api.read(id), len(api.events())) == before
+
+
 @pytest.mark.parametrize("change", ["patch", "upsert", "schedule", "pause", "delete schedule", "delete"])
 def test_a_change_removes_the_runs_that_were_planned_in_its_transaction(api: Api, change: str) -> None:
     id = api.deploy(HOURLY)

@@ -144,7 +144,8 @@ def pause(tx: Tx, id: str) -> None:
     """No runs are made for its schedules any more, and those that were made are deleted, also those that are late."""
     old = store.lock(tx, id)
     now = clock.now()
-    store.update(tx, id, {"paused": True}, now)
+    if not old.paused:
+        store.update(tx, id, {"paused": True}, now)
     store.replan(tx, [id], now)
     planned.delete_made(tx, [id], now)
     follow(tx, old, store.get(tx, id), now)
@@ -153,10 +154,11 @@ def pause(tx: Tx, id: str) -> None:
 def resume(tx: Tx, id: str) -> None:
     """Runs are made for its schedules again, from now on."""
     old = store.lock(tx, id)
+    if not old.paused:
+        return
     now = clock.now()
     store.update(tx, id, {"paused": False}, now)
-    if old.paused:
-        store.replan(tx, [id], now)
+    store.replan(tx, [id], now)
     follow(tx, old, store.get(tx, id), now)
 
 

@@ -54,10 +54,14 @@ def create(tx: Tx, new: WorkPoolCreate, cipher: Cipher) -> WorkPool:
     pool = insert(tx, new)
     if pool is None:
         raise Conflict("A work pool with this name already exists.")
-    if pool.status is not None:
-        event = pool_status(ids.new(), pool.id, pool.name, pool.type, pool.status, clock.now())
-        events.emit(tx, event)
+    # Also of a pool of agents, whose status is never shown.
+    event = pool_status(ids.new(), pool.id, pool.name, pool.type, _first_status(new), clock.now())
+    events.emit(tx, event)
     return pool
+
+
+def _first_status(new: WorkPoolCreate) -> Status:
+    return Status.PAUSED if new.is_paused else Status.NOT_READY
 
 
 def contents(tx: Tx, cipher: Cipher) -> Callable[[str], dict[str, Any]]:
@@ -85,7 +89,7 @@ def insert(tx: Tx, new: WorkPoolCreate) -> WorkPool | None:
         base_job_template=Raw(msgspec.json.encode(new.base_job_template)),
         is_paused=new.is_paused,
         concurrency_limit=new.concurrency_limit,
-        status=Status.PAUSED if new.is_paused else Status.NOT_READY,
+        status=_first_status(new),
         default_queue_id=None,
         storage_configuration=new.storage_configuration,
         active_slots=None if new.concurrency_limit is None else 0,
