@@ -54,14 +54,14 @@ def create(tx: Tx, new: WorkPoolCreate, cipher: Cipher) -> WorkPool:
     pool = insert(tx, new)
     if pool is None:
         raise Conflict("A work pool with this name already exists.")
-    # Also of a pool of agents, whose status is never shown.
+    # Also of a pool of agents, though its status is never shown, and does not follow its pauses.
     event = pool_status(ids.new(), pool.id, pool.name, pool.type, _first_status(new), clock.now())
     events.emit(tx, event)
     return pool
 
 
 def _first_status(new: WorkPoolCreate) -> Status:
-    return Status.PAUSED if new.is_paused else Status.NOT_READY
+    return Status.PAUSED if new.is_paused and new.type != AGENT_TYPE else Status.NOT_READY
 
 
 def contents(tx: Tx, cipher: Cipher) -> Callable[[str], dict[str, Any]]:
