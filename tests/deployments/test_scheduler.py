@@ -46,7 +46,8 @@ def test_a_schedule_has_parameters_and_a_name_of_its_own(api: Api) -> None:
     [
         ({"min_time": 3.6e16}, 422),
         ({"min_time": 8.6e13, "max_runs": 3}, 200),
-        ({"min_time": -8.6e13, "max_runs": 3}, 200),
+        ({"min_time": -86_399_999_913_600, "max_runs": 3}, 200),
+        ({"min_time": -86_399_999_913_601}, 422),
         ({"start_time": "0001-01-01T00:00:00", "end_time": "0001-01-02T00:00:00", "max_runs": 3}, 200),
         ({"start_time": "9999-12-31T20:00:00", "max_runs": 3}, 200),
         ({"min_runs": 2**62, "max_runs": -1}, 200),

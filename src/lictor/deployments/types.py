@@ -28,8 +28,8 @@ BULK_DELETE_LIMIT = 50
 BULK_CREATE_LIMIT = 100
 
 Positive = Annotated[int, Meta(gt=0)]
-# Seconds that a timedelta can hold.
-LONGEST = 86_399_999_999_999
+# Seconds that a timedelta can hold, in either direction.
+LONGEST = 999_999_999 * 86_400
 Pattern = Annotated[str, Meta(pattern=r"^[^/%&><]*$")]
 
 
