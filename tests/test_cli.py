@@ -138,6 +138,12 @@ def test_start_says_where_it_listens_where_its_data_is_and_what_to_paste(server:
     assert "Traceback" not in server.log
 
 
+def test_start_says_that_clients_need_the_authorization_too_but_not_what_it_is(start_server: StartServer) -> None:
+    server = start_server(environment={"PREFECT_SERVER_API_AUTH_STRING": "svc:hunter2"})
+    assert "prefect config set PREFECT_API_AUTH_STRING=" in server.log
+    assert "hunter2" not in server.log
+
+
 def test_a_signal_lets_what_is_in_flight_finish(server: Server) -> None:
     answers: list[int] = []
 

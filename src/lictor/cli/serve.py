@@ -62,7 +62,10 @@ def announcement(settings: Settings, sockets: list[socket.socket], place: str) -
     if settings.lictor.role == "api":
         lines.append("  services   not here: run `lictor services` beside it")
     lines += [f"  API        {api}", f"  dashboard  {_dashboard(settings, base)}"]
-    return "\n".join([*lines, "", f"  prefect config set PREFECT_API_URL={api}", ""])
+    lines += ["", f"  prefect config set PREFECT_API_URL={api}"]
+    if settings.api.auth_string is not None:
+        lines.append("  prefect config set PREFECT_API_AUTH_STRING=…  (what the server was given)")
+    return "\n".join([*lines, ""])
 
 
 def _dashboard(settings: Settings, base: str) -> str:
