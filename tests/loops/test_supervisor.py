@@ -10,6 +10,7 @@ import pytest
 
 from lictor.db import Database
 from lictor.kit import clock
+from lictor.kit.errors import Unavailable
 from lictor.loops import Leases, Service, Supervisor
 
 HOUR = 3600.0
@@ -124,7 +125,26 @@ def test_a_failure_is_logged_with_its_error_and_tried_again(db: Database, caplog
     messages = [record.message for record in caplog.records]
     assert any("counting failed, trying again in" in message for message in messages)
     assert any("counting failed 2 times in a row" in message for message in messages)
-    assert "counting runs again after 2 failures" in messages
+    assert "counting runs again (failures before: 2)" in messages
+    assert all(record.exc_info for record in caplog.records if record.levelno == logging.ERROR)
+
+
+def test_a_database_that_is_away_is_one_line_without_a_traceback(
+    db: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(rounds: int) -> int:
+        raise Unavailable("the disk is full")
+
+    async def scenario() -> None:
+        supervisor = supervised(db, Counting(does=fail))
+        await supervisor.start()
+        await soon(lambda: supervisor.health()[0].failures == 1)
+        await supervisor.stop()
+
+    asyncio.run(scenario())
+    [record] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert "Unavailable: the disk is full" in record.message
+    assert not record.exc_info
 
 
 def test_only_the_leader_runs_and_stopping_hands_over(db: Database) -> None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from lictor.kit import clock
+from lictor.kit.errors import Unavailable
 from lictor.loops.leader import Leases
 from lictor.loops.service import Service
 
@@ -122,10 +123,13 @@ class Supervisor:
             progress.error = _said(error)
             delay = _back_off(service.interval, progress.failures)
             in_a_row = f" {progress.failures} times in a row" if progress.failures > 1 else ""
-            log.exception("%s failed%s, trying again in %.1f s: %s", service.name, in_a_row, delay, progress.error)
+            # That the database is away says all; for what nobody foresaw the place where it happened is wanted.
+            place = not isinstance(error, Unavailable)
+            words = "%s failed%s, trying again in %.1f s: %s"
+            log.error(words, service.name, in_a_row, delay, progress.error, exc_info=place)
             return delay
         if progress.failures:
-            log.warning("%s runs again after %d failures", service.name, progress.failures)
+            log.warning("%s runs again (failures before: %d)", service.name, progress.failures)
         progress.last_run, progress.failures, progress.error = clock.now(), 0, None
         if done:
             log.debug("%s did %d", service.name, done)
