@@ -24,7 +24,7 @@ from bench.measure import Opponent
 from bench.postgres import Postgres
 from lictor.db import Database, Tx, open_database
 from lictor.db.statement import composed
-from lictor.events import tallies
+from lictor.events import tallies, types
 
 EVENTS = 1_000_000
 SHARE = 10  # of them, the reference gets one in so many
@@ -60,9 +60,9 @@ LICTOR = f"""
         cast(related as {{raw_json_type}}), cast(payload as {{raw_json_type}})
     from (select moment, {ROW} from moments) made order by moment"""
 LICTOR_RESOURCES = " union all ".join(
-    f"select {id}, e.position from (select e.position, {{int:first}} + e.position - :begin as i from events e"
-    " where e.position >= :begin) e"
-    for id in (RUN, *RELATED.values())
+    f"select {id}, e.occurred, e.position, {kind} from (select e.occurred, e.position,"
+    " {int:first} + e.position - :begin as i from events e where e.position >= :begin) e"
+    for id, kind in ((RUN, types.ABOUT), *((id, types.RELATED) for id in RELATED.values()))
 )
 REFERENCE = f"""
     insert into events (id, created, updated, occurred, received, recorded, event, resource_id, resource,
@@ -129,7 +129,7 @@ def some(tx: Tx, first: int, last: int, start: datetime, step: float) -> None:
     patience(tx)
     begin = 1 + int(tx.value(composed(int, "select coalesce(max(position), 0) from events")))
     tx.run(composed(None, LICTOR), first=first, last=last, start=start, step=step)
-    text = f"insert into event_resources (resource_id, position) {LICTOR_RESOURCES}"
+    text = f"insert into event_resources (resource_id, occurred, position, kind) {LICTOR_RESOURCES}"
     tx.run(composed(None, text), first=first, begin=begin)
 
 

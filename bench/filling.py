@@ -145,13 +145,13 @@ EVENTS = f"""
     from runs where age < {EVENT_DAYS * 86_400}"""
 OF_RUN = "flow_run r on r.id = cast(substr(e.resource_id, length('prefect.flow-run.') + 1) as {uuid_type})"
 EVENT_RESOURCES = f"""
-    insert into event_resources (resource_id, position)
-    select e.resource_id, e.position from events e where e.position > :position
+    insert into event_resources (resource_id, occurred, position, kind)
+    select e.resource_id, e.occurred, e.position, 0 from events e where e.position > :position
     union all
-    select 'prefect.flow.' || cast(r.flow_id as text), e.position
+    select 'prefect.flow.' || cast(r.flow_id as text), e.occurred, e.position, 1
     from events e join {OF_RUN} where e.position > :position
     union all
-    select 'prefect.deployment.' || cast(r.deployment_id as text), e.position
+    select 'prefect.deployment.' || cast(r.deployment_id as text), e.occurred, e.position, 1
     from events e join {OF_RUN} where e.position > :position"""
 
 

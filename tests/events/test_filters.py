@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.events.samples import ALL, an_event, write
 
 from lictor.db import Database, Tx
-from lictor.events import listing, matching
+from lictor.events import counting, listing, matching
+from lictor.events.counting import Countable, CountQuery, TimeUnit
 from lictor.events.filters import EventFilter
 from lictor.events.streaming import AHEAD
 from lictor.kit.errors import Unprocessable
@@ -33,14 +34,19 @@ def wanted(**keys: Any) -> EventFilter:
     return msgspec.convert({"occurred": ALL, "order": "ASC"} | keys, EventFilter)
 
 
-def by_sql(db: Database, filter: EventFilter, few: int = listing.FEW) -> list[int]:
+def by_sql(db: Database, filter: EventFilter) -> list[int]:
     def body(tx: Tx) -> list[int]:
-        where = listing.narrowed(tx, filter, few=few).where
-        found = [one.position for one in listing.page(tx, filter, where, 50)]
-        assert len(found) == listing.count(tx, filter, where)
+        found = [one.position for one in listing.page(tx, filter, 50)]
+        assert listing.page(tx, filter, 2, 1) == listing.page(tx, filter, 50)[1:3]
+        assert len(found) == listing.count(tx, filter)
         return found
 
     return db.read_now(body)
+
+
+def by_counts(db: Database, filter: EventFilter, countable: Countable) -> int:
+    query = CountQuery(filter, TimeUnit.week, 52.0)
+    return sum(each.count for each in db.read_now(counting.count, countable, query))
 
 
 def by_hand(db: Database, filter: EventFilter) -> list[int]:
@@ -51,8 +57,17 @@ def by_hand(db: Database, filter: EventFilter) -> list[int]:
 def found(db: Database, **keys: Any) -> str:
     """The seconds of the events that are let through, by the log in order and by what it knows of few resources."""
     filter = wanted(**keys)
-    answers = [by_sql(db, filter), by_sql(db, filter, few=0), by_hand(db, filter)]
+    answers = [by_sql(db, filter), by_hand(db, filter)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(listing, "FEW", 0)
+        patch.setattr(listing, "FEW_TO_COUNT", 0)
+        answers.append(by_sql(db, filter))
     assert answers[0] == answers[1] == answers[2], answers
+    if not filter.distinct:
+        counts = [
+            by_counts(db, filter, countable) for countable in (Countable.time, Countable.event, Countable.resource)
+        ]
+        assert counts == [len(answers[0])] * len(counts)
     return "".join(str(position - 1) for position in answers[0])
 
 

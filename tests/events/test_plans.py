@@ -23,7 +23,10 @@ FILL = f"""
         cast(:labels as {{raw_json_type}}), cast('[]' as {{raw_json_type}}), cast(:labels as {{raw_json_type}})
     from numbers
 """
-RESOURCES = "insert into event_resources (resource_id, position) select resource_id, position from events"
+RESOURCES = """
+    insert into event_resources (resource_id, occurred, position, kind)
+    select resource_id, occurred, position, 0 from events
+"""
 TABLES = ("events", "event_resources", "event_tally", "event_tally_progress", "event_tally_gap")
 DAY = {"occurred": {"since": "2026-01-10T00:00:00Z", "until": "2026-01-11T00:00:00Z"}}
 WEEKS = {"occurred": {"since": "2026-01-02T00:07:00Z", "until": "2026-01-20T00:07:00Z"}}
@@ -52,7 +55,7 @@ def count(countable: Countable, **wanted: Any) -> Callable[[Tx], object]:
 
 BY_TIME, BY_NAME = "ix_events__occurred", "ix_events__event_occurred"
 BY_TALLY = r"event_tally_pkey|e USING PRIMARY KEY \(level=\? AND slot>\? AND slot<\?\)"
-BY_RESOURCE = r"event_resources_pkey|USING PRIMARY KEY"
+BY_RESOURCE = r"pk_event_resources|USING PRIMARY KEY"
 CASES: dict[str, tuple[Callable[[Tx], object], str]] = {
     "newest": (ask(), BY_TIME),
     "without some names": (ask(**EXCLUDING), BY_TIME),

@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from lictor.db import Database, sql
+from lictor.db import Database, Tx, sql
+from lictor.db.migrate import migrations
+from lictor.db.statement import composed
 from lictor.events import store
-from lictor.events.types import Event
+from lictor.events.types import ABOUT, BOTH, RELATED, Event
 
 AT = datetime(2024, 1, 22, 15, 30, 45, 123456, UTC)
 ROWS = sql("test.events", None, "select event, resource_id, resource, payload from events order by position")
@@ -75,3 +77,37 @@ def test_a_resource_named_twice_is_one_row(db: Database) -> None:
     db.write_now(store.emit, event)
 
     assert len(db.read_now(lambda tx: tx.all(RESOURCES))) == 2
+
+
+OLD = """
+create table event_resources (
+    resource_id text not null, position {int_type} not null, primary key (resource_id, position)
+) {clustered}"""
+KINDS = sql(
+    "test.kinds", None, "select resource_id, occurred, kind from event_resources order by position, resource_id"
+)
+
+
+def test_what_was_there_before_is_brought_into_order(db: Database) -> None:
+    """As the migration finds it that gave `event_resources` its order."""
+    both = an_event("both")
+    both.related.append({"prefect.resource.id": "a.1", "prefect.resource.role": "self"})
+    db.write_now(store.insert, [an_event("first"), both], AT)
+    written = db.read_now(lambda tx: [tuple(row) for row in tx.all(KINDS)])
+
+    def bring(tx: Tx) -> None:
+        rows = [{"resource_id": row[0], "event": row[1]} for row in tx.all(RESOURCES)]
+        tx.run(composed(None, "drop table event_resources"))
+        tx.run(composed(None, OLD))
+        insert = (
+            "insert into event_resources select {text:resource_id}, position from events where event = {text:event}"
+        )
+        tx.many(composed(None, insert), rows)
+        [migration] = [each for each in migrations() if each.name.endswith("events_of_resources")]
+        for statement in migration.statements(tx.dialect):
+            tx.run(composed(None, statement))
+
+    db.write_now(bring)
+
+    assert [row[2] for row in written] == [ABOUT, RELATED, BOTH, RELATED]
+    assert db.read_now(lambda tx: [tuple(row) for row in tx.all(KINDS)]) == written

@@ -17,10 +17,11 @@ from tests.serving import serving
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from lictor.db import Database, open_database
+from lictor.db import Database, Tx, open_database
 from lictor.events import routes, store, streaming
 from lictor.events.filters import EventFilter
 from lictor.events.ingest import Intake
+from lictor.events.matching import Line
 from lictor.events.streaming import EventStream, Hub, Subscription
 from lictor.events.types import Event
 from lictor.feed import Bells
@@ -109,6 +110,22 @@ def test_the_past_is_of_many_pages(db: Database) -> None:
     write(db, *events)
     with served(db, page_size=7) as address, subscribed(address) as one:
         assert heard(one, 25) == names
+
+
+def test_of_the_past_so_much_is_read_at_a_time_by_what_it_holds(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = [10, 900, 10, 3000, 10, 900, 900, 10]
+    write(db, *(now(f"past {number}", payload={"x": "y" * size}) for number, size in enumerate(sizes)))
+    read: list[int] = []
+
+    def at(tx: Tx, positions: list[int]) -> list[Line]:
+        read.append(len(positions))
+        return tx.all(streaming.AT, positions=positions)
+
+    monkeypatch.setattr(streaming, "_at", at)
+    monkeypatch.setattr(streaming, "BYTES_OF_THE_PAST", 1900)
+    with served(db, page_size=7) as address, subscribed(address) as one:
+        assert heard(one, len(sizes)) == [f"past {number}" for number in range(len(sizes))]
+    assert read == [3, 1, 2, 1, 1]
 
 
 def test_the_past_reaches_only_so_far_back(db: Database) -> None:

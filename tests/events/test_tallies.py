@@ -15,12 +15,13 @@ from tests.events.samples import an_event, write
 
 from lictor.db import Database, Tx, open_database
 from lictor.db.statement import composed
-from lictor.events import counting, filters, listing, loops, reading, store, tallies
+from lictor.events import counting, filters, listing, loops, reading, spans, store, tallies
 from lictor.events.counting import Countable, CountQuery
 from lictor.events.filters import EventFilter
 from lictor.events.types import Event
 from lictor.kit import clock
 
+MINUTE = timedelta(minutes=1)
 NOW = datetime(2026, 3, 14, 15, 9, 26, 535897, tzinfo=UTC)
 NAMES = ("prefect.flow-run.Running", "prefect.flow-run.Completed", "prefect.log.write", "a", "Ä b")
 # True of every event, but more than tallies know: what is asked with it reads the events.
@@ -76,7 +77,18 @@ wanted_names = st.sampled_from(
         {"event": {"exclude_prefix": ["prefect."], "prefix": [], "name": []}, "related": []},
     ]
 )
-units = st.sampled_from([("hour", 1), ("minute", 90.5), ("week", 1), ("day", 1), ("second", 1000), ("hour", 7)])
+units = st.sampled_from(
+    [
+        ("hour", 1),
+        ("minute", 13),
+        ("minute", 7.5),
+        ("minute", 90.5),
+        ("week", 1),
+        ("day", 1),
+        ("second", 1000),
+        ("hour", 7),
+    ]
+)
 questions = st.lists(st.tuples(moments, moments, wanted_names, units), min_size=1, max_size=4)
 deeds = st.lists(
     st.one_of(st.tuples(st.just("write"), events), st.tuples(st.just("fold"), st.integers(1, 20)),
@@ -106,7 +118,7 @@ def test_whole_days_and_quarters_are_read_from_tallies_and_edges_from_events(db:
     midnight = datetime(2026, 3, 10, tzinfo=UTC)
     minutes = [0, 16, 61, 24 * 60, 40 * 60, 48 * 60, 48 * 60 + 7]
     write(db, *(event_at(midnight + timedelta(minutes=minute), "a") for minute in minutes))
-    wanted = a_filter(midnight + timedelta(minutes=3), midnight + timedelta(minutes=48 * 60 + 9))
+    wanted = a_filter(midnight + timedelta(minutes=9), midnight + timedelta(minutes=48 * 60 + 7))
     assert compare(db, wanted)[0] == 6
     fold(db)
     assert compare(db, wanted)[0] == 6
@@ -114,10 +126,24 @@ def test_whole_days_and_quarters_are_read_from_tallies_and_edges_from_events(db:
     db.write_now(lambda tx: tx.run(composed(None, "delete from events")))
     assert answers(db, wanted, "hour", 1)[0] == 4
     wrong = db.read_now(tallies.check)
-    assert {each.level for each in wrong} == {tallies.QUARTER, tallies.DAY}
+    assert {each.level for each in wrong} == {spans.QUARTER, spans.DAY}
     db.write_now(tallies.mend, wrong)
     assert db.read_now(tallies.check) == []
     assert answers(db, wanted, "hour", 1)[0] == 0
+
+
+def test_spans_that_meet_within_a_quarter_share_its_tally(db: Database) -> None:
+    begin = datetime(2026, 3, 10, tzinfo=UTC)
+    write(db, *(event_at(begin + timedelta(minutes=minute, microseconds=minute % 3 - 1), "a") for minute in range(600)))
+    fold(db)
+    for minutes in (1, 2.5, 4, 5, 7, 13, 15, 20):
+        for edge in (0, 3, 8, 14):
+            wanted = a_filter(begin + timedelta(minutes=edge), begin + timedelta(minutes=500 - edge))
+            compare(db, wanted, "minute", minutes)
+    # Of 13 minutes each, two thirds are known without looking at an event.
+    pieces = spans.Pieces([(begin + n * 13 * MINUTE, begin + (n + 1) * 13 * MINUTE - spans.TICK) for n in range(45)])
+    pieces.share()
+    assert sum((piece.length for piece in pieces.rows), timedelta()) < 45 * 13 * MINUTE / 3
 
 
 def test_what_was_counted_wrongly_is_mended(db: Database) -> None:

@@ -35,7 +35,8 @@ PROMISES = {
         where e.event like 'prefect.task-run.%' and s.id is null""",
     "every event is found by its resource": """
         select e.id, e.event from events e left join event_resources x
-        on x.position = e.position and x.resource_id = e.resource_id where x.position is null""",
+        on x.resource_id = e.resource_id and x.occurred = e.occurred and x.position = e.position
+        where x.position is null""",
 }
 
 

@@ -11,10 +11,10 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from lictor.db import Tx, Where
-from lictor.db.statement import composed
+from lictor.db import Tx
 from lictor.events import filters, listing, tallies
 from lictor.events.filters import EventFilter
+from lictor.events.listing import Narrowed
 from lictor.events.types import RESOURCE_NAME
 from lictor.kit import clock, times
 from lictor.kit.errors import Unprocessable
@@ -118,8 +118,8 @@ def _by_time(tx: Tx, wanted: EventFilter, unit: TimeUnit, size: timedelta) -> li
         return []
     counts = _tallied(tx, wanted, edges)
     if counts is None:
-        found = listing.narrowed(tx, wanted)
-        counts = _of_few(tx, found.where, edges) if found.few else _of_spans(tx, wanted, edges)
+        found = listing.to_count(tx, wanted, listing.FEW)
+        counts = _of_few(tx, found, edges) if found.few else _of_spans(tx, wanted, edges)
     return [
         EventCount(str(index), low.isoformat(), counts[index], low, high - MICROSECOND)
         for index, (low, high) in enumerate(pairwise(edges))
@@ -135,9 +135,10 @@ def _tallied(tx: Tx, wanted: EventFilter, edges: list[datetime]) -> list[int] | 
     return tallies.counts(tx, spans, names)
 
 
-def _of_few(tx: Tx, where: Where, edges: list[datetime]) -> list[int]:
+def _of_few(tx: Tx, found: Narrowed, edges: list[datetime]) -> list[int]:
     counts = [0] * len(edges)
-    for occurred in tx.composed(datetime, "select e.occurred from events e where {where}", where):
+    text = f"select {found.at}.occurred from {found.source} where {{where}}"
+    for occurred in tx.composed(datetime, text, found.where):
         counts[bisect_right(edges, occurred) - 1] += 1
     return counts
 
@@ -146,15 +147,16 @@ def _of_spans(tx: Tx, wanted: EventFilter, edges: list[datetime]) -> list[int]:
     """One range of an index for each span."""
     since, until = listing.period(wanted)
     clipped = [max(edges[0], since), *edges[1:-1], min(edges[-1], until + MICROSECOND)]
-    where = listing.narrowed(tx, wanted, occurred=False).where
+    found = listing.to_count(tx, wanted, listing.FEW, occurred=False)
     text = f"""
         select (
-            select count(*) from events e
-            where e.occurred >= cast(low as {{ts_type}}) and e.occurred < cast(high as {{ts_type}}) and {where.text()}
+            select {found.many} from {found.source}
+            where {found.at}.occurred >= cast(low as {{ts_type}}) and {found.at}.occurred < cast(high as {{ts_type}})
+                and {{where}}
         ) from (select value as low, lead(value) over (order by value) as high from {{each:edges}}) spans
         where high is not null order by low
     """
-    return tx.all(composed(int, text), **where.params, edges=[times.text(edge) for edge in clipped])
+    return tx.composed(int, text, found.where, edges=[times.text(edge) for edge in clipped])
 
 
 class _Counted(Struct):
@@ -184,7 +186,7 @@ _NAMES = """
     ) n where n.many > 0 order by n.many desc, n.event
 """
 _NAMES_OF_FEW = """
-    select e.event, e.event, count(*) as many, min(e.occurred), max(e.occurred) from events e where {where}
+    select e.event, e.event, count(*) as many, min(e.occurred), max(e.occurred) from {source} where {where}
     group by e.event order by many desc, e.event
 """
 
@@ -195,12 +197,13 @@ def _by_name(tx: Tx, wanted: EventFilter) -> list[EventCount]:
     if tallied is not None:
         return [EventCount(row.event, row.event, row.events, row.oldest, row.latest) for row in tallied]
     found = listing.narrowed(tx, wanted)
-    text = _NAMES_OF_FEW if found.few else _NAMES
+    text = _NAMES_OF_FEW.replace("{source}", found.source) if found.few else _NAMES
     return [row.as_count() for row in tx.composed(_Counted, text, found.where)]
 
 
 def _by_resource(tx: Tx, wanted: EventFilter) -> list[EventCount]:
     """The label is the name in the resource's latest event."""
+    found = listing.narrowed(tx, wanted)
     text = f"""
         select c.value, (
             select coalesce(
@@ -208,7 +211,7 @@ def _by_resource(tx: Tx, wanted: EventFilter) -> list[EventCount]:
             ) from events n where n.occurred = c.latest and n.resource_id = c.value order by n.position desc limit 1
         ) as label, c.many, c.oldest, c.latest from (
             select e.resource_id as value, count(*) as many, min(e.occurred) as oldest, max(e.occurred) as latest
-            from events e where {{where}} group by e.resource_id
+            from {found.source} where {{where}} group by e.resource_id
         ) c order by c.many desc, label
     """
-    return [row.as_count() for row in tx.composed(_Counted, text, listing.narrowed(tx, wanted).where)]
+    return [row.as_count() for row in tx.composed(_Counted, text, found.where)]

@@ -13,9 +13,10 @@ from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from lictor.db import Where
-from lictor.events.types import RESOURCE_ID, RESOURCE_ROLE
+from lictor.events.types import ABOUT, BOTH, RELATED, RESOURCE_ID, RESOURCE_ROLE
 from lictor.filters.leaves import Condition, TextSearch, equals_any, equals_none, on
 from lictor.kit import clock
 from lictor.kit.errors import Unprocessable
@@ -141,12 +142,15 @@ class At(NamedTuple):
 
 
 PRIMARY = At("e.resource", "e.resource_id", "''")
-RELATED = At("x.labels", "x.id", "x.role")
+OTHER = At("x.labels", "x.id", "x.role")
 # The related resources, one a row.
 EACH_RELATED = (
     f"(select value as labels, {{key:value:{RESOURCE_ID}}} as id, {{key:value:{RESOURCE_ROLE}}} as role"
     " from {elements:e.related}) x"
 )
+# The rows of an event's resources.
+OF_EVENT = "select 1 from event_resources r where r.occurred = e.occurred and r.position = e.position"
+KINDS = (ABOUT, RELATED, BOTH)
 TEXT = (
     "lower(e.event || ' ' || cast(e.resource as text) || ' ' || cast(e.related as text)"
     " || ' ' || cast(e.payload as text))"
@@ -159,8 +163,7 @@ def add(found: Where, wanted: EventFilter, *, occurred: bool = True) -> None:
     Raises Unprocessable for more prefixes and patterns than a statement can hold.
     """
     if occurred:
-        found.add("e.occurred >= {ts:since}", since=wanted.occurred.since)
-        found.add("e.occurred <= {ts:until}", until=wanted.occurred.until)
+        _add_period(found, wanted, "e")
     if wanted.id.id:
         _add(found, equals_any(on("e.id"), wanted.id.id, "uuid"))
     if wanted.event is not None:
@@ -177,21 +180,70 @@ def add(found: Where, wanted: EventFilter, *, occurred: bool = True) -> None:
         raise Unprocessable(f"The filter has more than {MOST_CONDITIONS} conditions.")
 
 
+def _add_period(found: Where, wanted: EventFilter, alias: str) -> None:
+    found.add(f"{alias}.occurred >= {{ts:since}}", since=wanted.occurred.since)
+    found.add(f"{alias}.occurred <= {{ts:until}}", until=wanted.occurred.until)
+
+
 def names_alone(wanted: EventFilter) -> Where | None:
     """The conditions on `e.event` of a filter that asks for nothing but names and a time; None for any other."""
-    for resource in [
-        *([wanted.resource] if wanted.resource else []),
-        *wanted.every_any_resource,
-        *wanted.every_related,
-    ]:
-        if any(getattr(resource, name) for name in resource.__struct_fields__):
-            return None
-    if wanted.id.id or (wanted.text is not None and wanted.text.conditions(on(TEXT))):
-        return None
+    found = _names(wanted) if _nothing_but_names(wanted) else None
+    return None if found is None or len(found.params) > MOST_CONDITIONS else found
+
+
+def _nothing_but_names(wanted: EventFilter) -> bool:
+    resources = [*([wanted.resource] if wanted.resource else []), *wanted.every_any_resource, *wanted.every_related]
+    if any(getattr(resource, name) for resource in resources for name in resource.__struct_fields__):
+        return False
+    return not wanted.id.id and (wanted.text is None or not wanted.text.conditions(on(TEXT)))
+
+
+def _names(wanted: EventFilter) -> Where:
     found = Where()
     if wanted.event is not None:
         _add_name(found, wanted.event)
-    return None if len(found.params) > MOST_CONDITIONS else found
+    return found
+
+
+class Mention(NamedTuple):
+    """Resources that a filter names by their ids, and as what they may concern an event: each event that it lets
+    through has a row of one of them in `event_resources r`. `rest` is what it asks beside that."""
+
+    ids: list[str]
+    kinds: tuple[int, ...]
+    rest: EventFilter
+
+    @property
+    def single(self) -> bool:
+        """Whether each event has one such row, and those rows are in the order of the events."""
+        return len(self.ids) == 1
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing is asked beside that but when it occurred, so that the rows tell which events they are."""
+        return _nothing_but_names(self.rest) and not _names(self.rest)
+
+    def add(self, found: Where, *, occurred: bool) -> None:
+        _add(found, equals_any(on("r.resource_id"), self.ids, "text"))
+        if occurred:
+            _add_period(found, self.rest, "r")
+        if len(self.kinds) < len(KINDS):
+            found.add(f"r.kind in ({', '.join(str(kind) for kind in self.kinds)})")
+
+
+def mention(wanted: EventFilter) -> Mention | None:
+    """By which resources the filter's events are best found."""
+    found: list[Mention] = []
+    for name, kinds in (("any_resource", KINDS), ("related", (RELATED, BOTH)), ("resource", (ABOUT, BOTH))):
+        parts = _listed(getattr(wanted, name))
+        for part in parts:
+            ids = part.id or [id for id, _ in getattr(part, "resources_in_roles", None) or ()]
+            if ids := list(dict.fromkeys(ids or _exact_ids(part.labels) or [])):
+                said = [field for field in part.__struct_fields__ if getattr(part, field)] == ["id"]
+                left = [one for one in parts if one is not part] if said else parts
+                rest = replace(wanted, **{name: left if name != "resource" else next(iter(left), None)})
+                found.append(Mention(ids, kinds, rest))
+    return min(found, key=lambda one: (not one.single, not one.alone), default=None)
 
 
 def candidates(wanted: EventFilter) -> list[tuple[Where, bool]]:
@@ -238,37 +290,29 @@ def _add_primary(found: Where, wanted: EventResourceFilter) -> None:
 
 
 def _add_related(found: Where, wanted: EventRelatedFilter) -> None:
-    conditions = _of_resource(RELATED, wanted.id, None)
+    conditions = _of_resource(OTHER, wanted.id, None)
     if wanted.id and not (wanted.role or wanted.resources_in_roles or wanted.labels):
-        _add_related_ids(found, wanted.id, conditions)
+        related = _alone(equals_any(on("r.resource_id"), wanted.id, "text"))
+        related.add(f"r.kind <> {ABOUT}")
+        found.add_exists(OF_EVENT, related)
         return
     if wanted.role:
-        conditions.append(equals_any(on(RELATED.role), wanted.role, "text"))
+        conditions.append(equals_any(on(OTHER.role), wanted.role, "text"))
     if wanted.resources_in_roles:
-        conditions.append(_in_roles(RELATED, wanted.resources_in_roles))
+        conditions.append(_in_roles(OTHER, wanted.resources_in_roles))
     if wanted.labels:
-        conditions += _of_labels(RELATED, wanted.labels)
+        conditions += _of_labels(OTHER, wanted.labels)
     if conditions or wanted.labels:
         found.add_exists(f"select 1 from {EACH_RELATED} where true", _all(conditions))
-
-
-def _add_related_ids(found: Where, ids: list[str], conditions: list[Condition]) -> None:
-    """One of these is among the event's resources and is not what it is about, or stands there once more."""
-    concerned, apart, again = Where(), Where(), Where()
-    _add(concerned, equals_any(on("r.resource_id"), ids, "text"))
-    found.add_exists("select 1 from event_resources r where r.position = e.position", concerned)
-    _add(apart, Condition("e.resource_id {not_in:ids}", {"ids": ids}))
-    again.add_exists(f"select 1 from {EACH_RELATED} where true", _all(conditions))
-    found.add_any([apart, again])
 
 
 def _add_any_resource(found: Where, wanted: EventAnyResourceFilter) -> None:
     if wanted.id and not wanted.id_prefix and not wanted.labels:
         own = _alone(equals_any(on("r.resource_id"), wanted.id, "text"))
-        found.add_exists("select 1 from event_resources r where r.position = e.position", own)
+        found.add_exists(OF_EVENT, own)
         return
     either = []
-    for at in (PRIMARY, RELATED):
+    for at in (PRIMARY, OTHER):
         either.append(_of_resource(at, wanted.id, wanted.id_prefix) + _of_labels(at, wanted.labels or {}))
     if not either[0]:
         return

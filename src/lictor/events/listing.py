@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from lictor.db import Tx, Where
 from lictor.db.statement import composed
-from lictor.events import filters, tallies
-from lictor.events.filters import EventFilter, Order
-from lictor.events.reading import COLUMNS, Recorded
+from lictor.events import filters, reading, tallies
+from lictor.events.filters import EventFilter, Mention, Order
+from lictor.events.reading import Recorded
 from lictor.events.types import ReceivedEvent
 from lictor.kit import decoding, times
 
@@ -45,40 +45,70 @@ class Slice(NamedTuple):
 
 
 class Narrowed(NamedTuple):
-    """Conditions on `events e`; those of a `few` name the positions."""
+    """Where the filter's events are found, and on what conditions; `at` has when they occurred and their positions.
+
+    What `few` is said of is looked at one by one.
+    """
 
     where: Where
     few: bool
+    source: str = "events e"
+    at: str = "e"
+    many: str = "count(*)"
 
 
 def first_page(tx: Tx, wanted: EventFilter, size: int) -> Slice:
-    where = narrowed(tx, wanted)
     total = tallied(tx, wanted)
     if total is None:
-        total = count(tx, wanted, where.where if where.few else narrowed(tx, wanted, few=FEW_TO_COUNT).where)
-    return _slice(tx, Continuation(wanted, total, size, 0), where.where)
+        total = count(tx, wanted)
+    return next_page(tx, Continuation(wanted, total, size, 0))
 
 
 def next_page(tx: Tx, at: Continuation) -> Slice:
     """The page that a token leads to; the total is still the first page's."""
-    return _slice(tx, at, narrowed(tx, at.filter).where)
-
-
-def _slice(tx: Tx, at: Continuation, where: Where) -> Slice:
     size = min(at.page_size, len(at.filter.id.id)) if at.filter.id.id else at.page_size
-    events = [found.as_received() for found in page(tx, at.filter, where, size, at.offset)] if size else []
+    events = [event.as_received() for event in page(tx, at.filter, size, at.offset)] if size else []
     behind = at.offset + at.page_size
     if behind >= at.count:
         return Slice(events, at.count, None)
     return Slice(events, at.count, encode(Continuation(at.filter, at.count, at.page_size, behind)))
 
 
-def narrowed(tx: Tx, wanted: EventFilter, *, occurred: bool = True, few: int = FEW) -> Narrowed:
-    """The filter's conditions; where it names resources of few events, with the positions of those.
+def narrowed(tx: Tx, wanted: EventFilter, *, whole: bool = True) -> Narrowed:
+    """By a resource that the filter names; where it names several, by the positions of their events if those are few;
+    else in the log. `whole`: more than their positions is wanted, so `events e` is among what they are found in.
 
-    Planners cannot know how many events a resource has: that is anything from one to all of them, and reading the log
+    Planners cannot know how many events resources have: that is anything from one to all of them, and reading the log
     in order until a page is full is as bad for the one as gathering and sorting is for the other.
     """
+    mention = filters.mention(wanted)
+    if mention is not None and mention.single:
+        return _mentioned(mention, whole=whole)
+    return _in_log(tx, wanted, FEW)
+
+
+def to_count(tx: Tx, wanted: EventFilter, few: int, *, occurred: bool = True) -> Narrowed:
+    """The same for who wants no order. Of several resources up to `few` events are found by their positions; the
+    conditions on when they `occurred` can be left out."""
+    mention = filters.mention(wanted)
+    if mention is not None and (mention.single or mention.alone):
+        return _mentioned(mention, occurred=occurred)
+    return _in_log(tx, wanted, few, occurred=occurred)
+
+
+def _mentioned(mention: Mention, *, whole: bool = False, occurred: bool = True) -> Narrowed:
+    where = Where()
+    mention.add(where, occurred=occurred)
+    many = "count(*)" if mention.single else "count(distinct r.position)"
+    if mention.alone and not whole:
+        return Narrowed(where, False, "event_resources r", "r", many)
+    where.add("e.position = r.position")
+    filters.add(where, mention.rest, occurred=False)
+    # `cross join`: SQLite would rather begin with the events.
+    return Narrowed(where, whole, "event_resources r cross join events e", "r", many)
+
+
+def _in_log(tx: Tx, wanted: EventFilter, few: int, *, occurred: bool = True) -> Narrowed:
     where = Where()
     positions: set[int] | None = None
     for candidate, exact in filters.candidates(wanted):
@@ -88,28 +118,36 @@ def narrowed(tx: Tx, wanted: EventFilter, *, occurred: bool = True, few: int = F
             positions = set(found) if positions is None else positions.intersection(found)
         elif exact:
             # It stands first: an index answers it, and what the filter says of JSON is looked at for the rest.
-            where.add_exists("select 1 from event_resources r where r.position = e.position", candidate)
+            where.add_exists(filters.OF_EVENT, candidate)
     filters.add(where, wanted, occurred=occurred)
     if positions is not None:
         where.add("e.position {in:positions:bigint}", positions=sorted(positions))
     return Narrowed(where, positions is not None)
 
 
-def page(tx: Tx, wanted: EventFilter, where: Where, limit: int, offset: int = 0) -> list[Recorded]:
+def page(tx: Tx, wanted: EventFilter, limit: int, offset: int = 0) -> list[Recorded]:
     """Events of one moment are in the order of the log."""
+    positions = _positions(tx, wanted, limit, offset)
+    found = {event.position: event for event in reading.at(tx, positions)}
+    return [found[position] for position in positions]
+
+
+def _positions(tx: Tx, wanted: EventFilter, limit: int, offset: int) -> list[int]:
+    found = narrowed(tx, wanted, whole=wanted.distinct)
     direction = DIRECTIONS[wanted.order]
-    order = f"e.occurred{direction}, e.position{direction}"
+    order = f"{found.at}.occurred{direction}, {found.at}.position{direction}"
     if not wanted.distinct:
-        select = f"select {COLUMNS} from events e"
-        return tx.page(Recorded, select, where, order=order, limit=limit, offset=offset)
+        select = f"select {found.at}.position from {found.source}"
+        return tx.page(int, select, found.where, order=order, limit=limit, offset=offset)
     text = f"""
-        select {COLUMNS} from events e join (
-            select e.position, row_number() over (partition by e.resource_id order by {order}) as place
-            from events e where {{where}}
-        ) ranked on ranked.position = e.position
-        where ranked.place = 1 order by {order} limit :limit offset :offset
+        select ranked.position from (
+            select {found.at}.position, {found.at}.occurred,
+                row_number() over (partition by e.resource_id order by {order}) as place
+            from {found.source} where {{where}}
+        ) ranked where ranked.place = 1
+        order by ranked.occurred{direction}, ranked.position{direction} limit :limit offset :offset
     """
-    return tx.composed(Recorded, text, where, limit=limit, offset=offset)
+    return tx.composed(int, text, found.where, limit=limit, offset=offset)
 
 
 def tallied(tx: Tx, wanted: EventFilter) -> int | None:
@@ -126,10 +164,10 @@ def period(wanted: EventFilter) -> tuple[datetime, datetime]:
     return times.utc(wanted.occurred.since), times.utc(wanted.occurred.until)
 
 
-def count(tx: Tx, wanted: EventFilter, where: Where) -> int:
-    if not wanted.distinct:
-        return tx.count("from events e", where)
-    return int(tx.composed(int, "select count(distinct e.resource_id) from events e where {where}", where)[0])
+def count(tx: Tx, wanted: EventFilter) -> int:
+    found = narrowed(tx, wanted) if wanted.distinct else to_count(tx, wanted, FEW_TO_COUNT)
+    many = "count(distinct e.resource_id)" if wanted.distinct else found.many
+    return int(tx.composed(int, f"select {many} from {found.source} where {{where}}", found.where)[0])
 
 
 def encode(at: Continuation) -> str:

@@ -44,11 +44,15 @@ OLD_OF_TYPE = sql(
     """,
 )
 DELETE = sql("events.delete", None, "delete from events where position {in:positions:bigint}")
-# By resource and position, as the key has it: an index by position would be paid for with every event.
+# By resource and time, as the key has it: an index by position would be paid for with every event.
 DELETE_RESOURCES = sql(
     "events.delete_resources",
     None,
-    "delete from event_resources where resource_id = {text:resource_id} and position {in:positions:bigint}",
+    """
+    delete from event_resources
+    where resource_id = {text:resource_id} and occurred >= {ts:first} and occurred <= {ts:last}
+        and position {in:positions:bigint}
+    """,
 )
 
 
@@ -112,11 +116,19 @@ def delete(tx: Tx, events: list[Old]) -> int:
 
 
 def _delete(tx: Tx, events: list[Old]) -> int:
-    positions: dict[str, list[int]] = defaultdict(list)
+    concerning: dict[str, list[Old]] = defaultdict(list)
     for event in events:
         for resource_id in {event.resource_id, *(labels[RESOURCE_ID] for labels in event.related)}:
-            positions[resource_id].append(event.position)
+            concerning[resource_id].append(event)
     # In one order everywhere: two rounds at once must not wait for each other in a ring.
-    rows = [{"resource_id": resource_id, "positions": positions[resource_id]} for resource_id in sorted(positions)]
+    rows = [
+        {
+            "resource_id": resource_id,
+            "first": min(event.occurred for event in concerning[resource_id]),
+            "last": max(event.occurred for event in concerning[resource_id]),
+            "positions": [event.position for event in concerning[resource_id]],
+        }
+        for resource_id in sorted(concerning)
+    ]
     tx.many(DELETE_RESOURCES, rows)
     return tx.run(DELETE, positions=[event.position for event in events])

@@ -55,6 +55,7 @@ BEHIND = sql(
     Recorded,
     f"select {COLUMNS} from events e where e.position {{in:gaps:bigint}} order by e.position limit :limit",
 )
+AT = sql("events.at", Recorded, f"select {COLUMNS} from events e where e.position {{in:positions:bigint}}")
 POSITIONS = sql(
     "events.positions",
     int,
@@ -76,6 +77,11 @@ def after(tx: Tx, last: int, gaps: list[int], limit: int) -> list[Recorded]:
     if len(late) >= limit:
         return late
     return late + tx.all(AHEAD, last=last, limit=limit - len(late))
+
+
+def at(tx: Tx, positions: list[int]) -> list[Recorded]:
+    """The events at these positions, in any order."""
+    return tx.all(AT, positions=positions)
 
 
 def positions_after(tx: Tx, last: int, gaps: list[int], limit: int) -> list[int]:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from lictor.db import Statement, Tx, sql
-from lictor.events.types import RESOURCE_ID, Event, Related
+from lictor.events.types import ABOUT, BOTH, RELATED, RESOURCE_ID, Event, Related
 from lictor.kit import clock, nul, times
 
 _json = msgspec.json.encode
@@ -26,13 +26,14 @@ INSERT = sql(
     on conflict (id) do nothing
     """,
 )
+_KIND = f"case when each.value = %s.resource_id then {{int:own}} else {RELATED} end"
 # A resource may stand in one event in several roles; it is found by one row.
 INSERT_RESOURCES = sql(
     "events.insert_resources",
     None,
-    """
-    insert into event_resources (resource_id, position)
-    select each.value, e.position from events e, {each:resource_ids} where e.id = :id
+    f"""
+    insert into event_resources (resource_id, occurred, position, kind)
+    select each.value, e.occurred, e.position, {_KIND % "e"} from events e, {{each:resource_ids}} where e.id = :id
     on conflict do nothing
     """,
 )
@@ -47,16 +48,23 @@ def emit(tx: Tx, event: Event, related: Related | None = None) -> None:
     if related is None:
         related = Related(_json(event.related).decode(), tuple(labels[RESOURCE_ID] for labels in event.related))
     row = _row(event, related.json, times.text(clock.now()))
-    ids = (row["resource_id"], *related.ids)
+    own, ids = _concerned(row["resource_id"], related.ids)
     if tx.dialect.name == "postgres":
-        tx.put(_INSERT_BOTH, **row, resource_ids=ids)
+        tx.put(_INSERT_BOTH, **row, own=own, resource_ids=ids)
     elif len(ids) <= len(_NAMES):
         tx.put(INSERT, **row)
-        tx.put(_few_resources(len(ids)), **dict(zip(_NAMES, ids, strict=False)))
+        tx.put(_few_resources(len(ids)), occurred=row["occurred"], own=own, **dict(zip(_NAMES, ids, strict=False)))
     else:
         tx.put(INSERT, **row)
-        tx.put(INSERT_RESOURCES, id=event.id, resource_ids=ids)
+        tx.put(INSERT_RESOURCES, id=event.id, own=own, resource_ids=ids)
     tx.tell(TOPIC)
+
+
+def _concerned(about: str, related: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
+    """As what an event concerns the resource that it is about, and all resources, that one first."""
+    if about not in related:
+        return ABOUT, (about, *related)
+    return BOTH, (about, *(id for id in related if id != about))
 
 
 # PostgreSQL can write both tables in one statement, and half of what a small one costs it is to start and to end it.
@@ -64,9 +72,9 @@ _INSERT_BOTH: Statement[Any] = Statement(
     "events.insert_both",
     None,
     f"""
-    with written as ({INSERT.text} returning position)
-    insert into event_resources (resource_id, position)
-    select each.value, written.position from written, {{each:resource_ids}}
+    with written as ({INSERT.text} returning position, occurred, resource_id)
+    insert into event_resources (resource_id, occurred, position, kind)
+    select each.value, written.occurred, written.position, {_KIND % "written"} from written, {{each:resource_ids}}
     on conflict do nothing
     """,
 )
@@ -76,8 +84,9 @@ _NAMES = ("id1", "id2", "id3", "id4", "id5", "id6", "id7", "id8")
 
 @lru_cache(maxsize=len(_NAMES))
 def _few_resources(count: int) -> Statement[Any]:
-    rows = ", ".join(f"(:{name}, last_insert_rowid())" for name in _NAMES[:count])
-    text = f"insert into event_resources (resource_id, position) values {rows} on conflict do nothing"
+    rows = [f"(:{name}, :occurred, last_insert_rowid(), {RELATED})" for name in _NAMES[1:count]]
+    values = ", ".join([f"(:{_NAMES[0]}, :occurred, last_insert_rowid(), :own)", *rows])
+    text = f"insert into event_resources (resource_id, occurred, position, kind) values {values} on conflict do nothing"
     return Statement("events.few_resources", None, text)
 
 
@@ -107,7 +116,7 @@ def _insert(tx: Tx, events: list[Event], received: datetime) -> None:
         for row in rows:
             row |= {column: nul.without(row[column].encode()).decode() for column in ("resource", "related")}
     tx.many(INSERT, rows)
-    tx.many(INSERT_RESOURCES, [{"id": event.id, "resource_ids": _resource_ids(event)} for event in events])
+    tx.many(INSERT_RESOURCES, [_resources(event) for event in events])
     tx.tell(TOPIC)
 
 
@@ -125,5 +134,7 @@ def _row(event: Event, related: str, received: str) -> dict[str, Any]:
     }
 
 
-def _resource_ids(event: Event) -> list[str]:
-    return [event.resource[RESOURCE_ID], *(labels[RESOURCE_ID] for labels in event.related)]
+def _resources(event: Event) -> dict[str, Any]:
+    related = tuple(labels[RESOURCE_ID] for labels in event.related)
+    own, ids = _concerned(event.resource[RESOURCE_ID], related)
+    return {"id": event.id, "own": own, "resource_ids": ids}

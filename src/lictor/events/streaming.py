@@ -14,7 +14,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 from msgspec import Raw, Struct
@@ -40,6 +40,8 @@ REST_SECONDS = 0.02
 # What may wait for one subscriber as it will be sent; of what is more, the positions; beyond that it is sent away.
 FRAMES_WAITING = 256
 BYTES_WAITING = 4_000_000
+# Of the past, so many are read at a time, by what they hold: one at least.
+BYTES_OF_THE_PAST = 4_000_000
 # Those that are read again, for somebody who was slow, are read so many at a time: each may be large.
 MOST_READ_AGAIN = 16
 MOST_WAITING = 50_000
@@ -49,6 +51,7 @@ _SELECT = """
     select e.position, e.id, e.occurred, e.received, e.event, e.follows, e.resource_id, e.resource, e.related, e.payload
     from events e
 """
+_SIZE = " + ".join(f"octet_length(cast(e.{column} as text))" for column in ("resource", "related", "payload"))
 AHEAD = sql(
     "events.lines_ahead",
     Line,
@@ -288,21 +291,47 @@ async def _send_all(socket: Socket, stream: EventStream, wanted: EventFilter, ba
 
 
 async def _past(stream: EventStream, wanted: EventFilter) -> AsyncIterator[list[tuple[int, bytes]]]:
-    """What the filter lets through of the log, page by page, in the order in which it occurred."""
+    """What the filter lets through of the log, some at a time, in the order in which it occurred."""
     found = await stream.db.read(_page, wanted, stream.page_size, None)
     while found:
-        yield [(line.position, frame(line)) for line in found]
+        for some in _portions(found):
+            lines = {line.position: frame(line) for line in await stream.db.read(_at, some)}
+            # One that is gone meanwhile was too old to be kept.
+            yield [(position, lines[position]) for position in some if position in lines]
         if len(found) < stream.page_size:
             return
         found = await stream.db.read(_page, wanted, stream.page_size, found[-1])
 
 
-def _page(tx: Tx, wanted: EventFilter, size: int, behind: Line | None) -> list[Line]:
-    where = listing.narrowed(tx, wanted).where
+class _Place(Struct):
+    """Where an event stands in the log, and how much it holds."""
+
+    position: int
+    occurred: datetime
+    size: int
+
+
+def _page(tx: Tx, wanted: EventFilter, size: int, behind: _Place | None) -> list[_Place]:
+    found = listing.narrowed(tx, wanted)
+    at = found.at
     if behind is not None:
-        row = "(e.occurred, e.position) > ({ts:occurred}, {int:position})"
-        where.add(row, occurred=behind.occurred, position=behind.position)
-    return tx.page(Line, _SELECT, where, order="e.occurred, e.position", limit=size)
+        row = f"({at}.occurred, {at}.position) > ({{ts:occurred}}, {{int:position}})"
+        found.where.add(row, occurred=behind.occurred, position=behind.position)
+    select = f"select {at}.position, {at}.occurred, {_SIZE} from {found.source}"
+    return tx.page(_Place, select, found.where, order=f"{at}.occurred, {at}.position", limit=size)
+
+
+def _portions(places: list[_Place]) -> Iterable[list[int]]:
+    """Positions of events that are read together."""
+    some: list[int] = []
+    held = 0
+    for place in places:
+        if some and held + place.size > BYTES_OF_THE_PAST:
+            yield some
+            some, held = [], 0
+        some.append(place.position)
+        held += place.size
+    yield some
 
 
 async def _send_live(socket: Socket, stream: EventStream, subscription: Subscription) -> None:

@@ -8,7 +8,7 @@ the log and *folds* what it reads into the tallies, in the transaction that move
 
     time asked    ▐ its rows │ quarters │ days │ days │ … │ quarters │ its rows ▌
 
-A question takes whole days and quarters from the tallies, the two edges from the events themselves, and what was not
+A question takes whole days and quarters from the tallies, edges from the events themselves (`spans`), and what was not
 folded yet, which is little, from the log; one statement does it all, so it sees one state of things. An answer is
 exact, whether the service runs or not. Retention takes what it deletes out of the tallies, in its transaction.
 
@@ -18,24 +18,19 @@ passed without seeing are gaps, looked for again for `GAP_SECONDS`; what is comm
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 from msgspec import Struct
 
 from lictor.db import Database, Tx, Where, sql
+from lictor.events.spans import DAY, QUARTER, Pieces, end, floor
 from lictor.feed.positions import GAP_SECONDS, MOST_GAPS
-from lictor.kit import clock, times
+from lictor.kit import clock
 from lictor.loops import Service
 
-QUARTER, DAY = 0, 1
-SIZES = (timedelta(minutes=15), timedelta(days=1))
-TICK = timedelta(microseconds=1)
-FIRST = datetime.min.replace(tzinfo=UTC)
-LAST = datetime.max.replace(tzinfo=UTC)
 # With more than so many events to fold, after an upgrade for instance, a question reads the events alone.
 MOST_FRESH = 50_000
 BATCH = 2_000
@@ -170,85 +165,6 @@ def narrow(tx: Tx, touched: Touched) -> None:
     tx.many(NARROW, [{**row, "end": end(row["slot"], row["level"])} for row in touched])
 
 
-def floor(instant: datetime, level: int) -> datetime:
-    """The slot that an instant is in."""
-    utc = times.utc(instant)
-    if level == DAY:
-        return utc.replace(hour=0, minute=0, second=0, microsecond=0)
-    return utc.replace(minute=utc.minute // 15 * 15, second=0, microsecond=0)
-
-
-def end(slot: datetime, level: int) -> datetime:
-    """The last instant of a slot."""
-    return slot + (SIZES[level] - TICK)
-
-
-class Piece(NamedTuple):
-    """From one instant to another, both included, within the span with this number."""
-
-    first: datetime
-    last: datetime
-    span: int
-
-    def text(self) -> str:
-        return f"{times.text(self.first)}{times.text(self.last)}{self.span}"
-
-
-class Pieces:
-    """Spans of time, cut into what is read from the events and what from either tally."""
-
-    def __init__(self, spans: Iterable[tuple[datetime, datetime]]) -> None:
-        self.rows: list[Piece] = []
-        self.tallied: tuple[list[Piece], list[Piece]] = ([], [])
-        for number, (first, last) in enumerate(spans):
-            self._cut(first, last, number, QUARTER)
-
-    def _cut(self, first: datetime, last: datetime, span: int, level: int) -> None:
-        """Whole slots of a level are cut further; what is left at either edge is of the level below."""
-        if first > last:
-            return
-        begin, behind = _ceil(first, level), floor(last + TICK if last < LAST else last, level)
-        below = self.rows if level == QUARTER else self.tallied[level - 1]
-        if begin is None or begin >= behind:
-            below.append(Piece(first, last, span))
-            return
-        if first < begin:
-            below.append(Piece(first, begin - TICK, span))
-        if level == DAY:
-            self.tallied[DAY].append(Piece(begin, behind - TICK, span))
-        else:
-            self._cut(begin, behind - TICK, span, level + 1)
-        if behind <= last:
-            below.append(Piece(behind, last, span))
-
-    def params(self) -> dict[str, Any]:
-        stretches = self._stretches()
-        return {
-            "rows": [piece.text() for piece in self.rows],
-            "quarters": [piece.text() for piece in self.tallied[QUARTER]],
-            "days": [piece.text() for piece in self.tallied[DAY]],
-            "first": stretches[0].first if stretches else LAST,
-            "last": stretches[-1].last if stretches else FIRST,
-        }
-
-    def _stretches(self) -> list[Piece]:
-        return sorted([*self.tallied[QUARTER], *self.tallied[DAY]])
-
-    def place(self, occurred: Iterable[datetime]) -> Counter[int]:
-        """Of events, those that a tally would hold, by their spans."""
-        stretches = self._stretches()
-        begins = [piece.first for piece in stretches]
-        found = (stretches[bisect_right(begins, at) - 1] for at in occurred)
-        return Counter(piece.span for at, piece in zip(occurred, found, strict=True) if piece.first <= at <= piece.last)
-
-
-def _ceil(instant: datetime, level: int) -> datetime | None:
-    slot = floor(instant, level)
-    if slot == instant:
-        return slot
-    return slot + SIZES[level] if slot < LAST - SIZES[level] else None
-
-
 # `cross join`: SQLite would rather read all events than the gaps first.
 _FRESH = """
     fresh (occurred, event) as materialized (
@@ -292,18 +208,17 @@ def counts(tx: Tx, spans: list[tuple[datetime, datetime]], names: Where) -> list
     """How many events there are in each span of time (both ends included; ascending and apart) that meet a condition
     on `e.event`. None if tallies are of no use."""
     pieces = Pieces(spans)
+    pieces.share()
     if not useful(tx, pieces):
         return None
-    found = [0] * len(spans)
+    parts: Counter[int] = Counter()
     fresh = []
     for part in tx.composed(_Part, _COUNTS, names, **pieces.params()):
         if part.occurred is None:
-            found[part.span] += part.events
+            parts[part.span] += part.events
         else:
             fresh.append(part.occurred)
-    for span, events in pieces.place(fresh).items():
-        found[span] += events
-    return found
+    return pieces.summed(parts + pieces.place(fresh))
 
 
 def useful(tx: Tx, pieces: Pieces) -> bool:

@@ -18,6 +18,9 @@ RESOURCE_ID = "prefect.resource.id"
 RESOURCE_NAME = "prefect.resource.name"
 RESOURCE_ROLE = "prefect.resource.role"
 
+# As what an event concerns a resource: it is about it, or it is related to it, or both.
+ABOUT, RELATED, BOTH = 0, 1, 2
+
 
 class Related(NamedTuple):
     """Related resources that many events share, written down once: their labels as JSON, and their ids."""
