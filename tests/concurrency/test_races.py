@@ -12,12 +12,14 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from lictor.concurrency import limits, slots
+from lictor.concurrency import limits, slots, tags
 from lictor.concurrency.slots import Claim, Full, Waits
+from lictor.concurrency.tags import ConcurrencyLimitCreate
 from lictor.concurrency.types import ConcurrencyLimitV2Create
 from lictor.db import Database, open_database
 from lictor.kit import clock
 from lictor.kit.errors import Unavailable
+from lictor.web import Created
 
 THREADS = 8
 WAITS = Waits()
@@ -139,3 +141,17 @@ def _lease(shared: Database) -> str:
     taken = shared.write_now(slots.take, WAITS, ["b"], 1, "concurrency", Claim(60.0))
     assert not isinstance(taken, Full)
     return taken.lease_id
+
+
+def test_many_who_limit_the_same_tag_at_once_all_get_the_limit(shared: Database) -> None:
+    together = threading.Barrier(THREADS)
+
+    def work(number: int) -> bool:
+        together.wait()
+        wanted = ConcurrencyLimitCreate("t", number + 1)
+        made = again(shared.write_now, tags.insert_or_update, wanted)
+        assert isinstance(made, Created)
+        return made.created
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        assert sum(threads.map(work, range(THREADS))) == 1

@@ -90,7 +90,8 @@ def insert(tx: Tx, new: ConcurrencyLimitV2Create) -> LimitRow:
         standing=0,
         **given,
     )
-    store.insert(tx, limit)
+    if not store.insert(tx, limit):
+        raise Conflict
     events.emit(tx, changed("created", limit))
     return limit
 

@@ -94,6 +94,7 @@ INSERT = sql(
         :id, :created, :updated, :name, :active, :limit, :active_slots, :denied_slots, :slot_decay_per_second,
         :avg_slot_occupancy_seconds
     )
+    on conflict (name) do nothing
     """,
 )
 UPDATE = sql(
@@ -190,5 +191,6 @@ def write(tx: Tx, limit: LimitRow, now: datetime) -> None:
     tx.put(UPDATE, **{name: getattr(limit, name) for name in STORED})
 
 
-def insert(tx: Tx, limit: LimitRow) -> None:
-    tx.run(INSERT, created=limit.created, **{name: getattr(limit, name) for name in STORED})
+def insert(tx: Tx, limit: LimitRow) -> bool:
+    """False if the name is taken."""
+    return bool(tx.run(INSERT, created=limit.created, **{name: getattr(limit, name) for name in STORED}))

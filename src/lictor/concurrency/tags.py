@@ -20,9 +20,9 @@ from lictor.concurrency.types import (
     LimitRow,
     MinimalConcurrencyLimitResponse,
 )
-from lictor.db import Tx, sql
+from lictor.db import LostRace, Tx, sql
 from lictor.kit import clock
-from lictor.kit.errors import Locked, NotFound
+from lictor.kit.errors import Conflict, Locked, NotFound
 from lictor.web import Created, Embedded
 
 Tag = Annotated[str, Meta(pattern="^[^/%&><]*$")]
@@ -96,7 +96,10 @@ def insert_or_update(tx: Tx, new: ConcurrencyLimitCreate) -> Created[Concurrency
     name = TAG + new.tag
     found = _find(tx, new.tag)
     if found is None:
-        limits.insert(tx, ConcurrencyLimitV2Create(name, new.concurrency_limit))
+        try:
+            limits.insert(tx, ConcurrencyLimitV2Create(name, new.concurrency_limit))
+        except Conflict:
+            raise LostRace from None  # somebody else made it meanwhile
     else:
         limits.update(tx, found.id, ConcurrencyLimitV2Update(limit=new.concurrency_limit))
     return Created(read_by_tag(tx, new.tag), found is None)
