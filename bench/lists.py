@@ -25,6 +25,7 @@ from bench.places import Place
 from bench.questions import CALLS, Body
 
 SIZES = [1_000, 10_000, 100_000, 1_000_000]
+MOST_OF_REFERENCE = 100_000  # it takes seconds for a question
 WARM = 2  # the first times fill caches and are not counted
 LONG = 10.0  # seconds after which a question has been asked often enough
 
@@ -37,6 +38,8 @@ def main() -> int:
         place = Place(options.place, stack, options.reference)
         for size in options.sizes:
             for kind in options.databases:
+                if kind == "reference" and size > MOST_OF_REFERENCE:
+                    continue
                 with place.served(kind, size) as opponent:
                     found["asked"].append(asked(options, opponent, kind))
     if options.json:

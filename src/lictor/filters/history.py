@@ -152,7 +152,7 @@ def _columns(run: str) -> str:
 def _summed(runs: str) -> str:
     return f"""
         select cast(slot as integer), state_type, state_name, count(*),
-            sum({positive("run_time")}), sum({positive("lateness")})
+            sum({positive("run_time")}), sum(lateness)
         from ({runs}
         ) runs
         group by slot, state_type, state_name order by slot, state_type, state_name"""
