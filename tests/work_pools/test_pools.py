@@ -12,7 +12,7 @@ from tests import calls
 from tests.work_pools.world import World
 
 from lictor.db import sql
-from lictor.work_pools import pools, queues
+from lictor.work_pools import loops, pools, queues
 from lictor.work_pools.store import Rank
 from lictor.work_pools.types import WorkPoolCreate, WorkQueueCreate
 
@@ -43,11 +43,19 @@ def test_a_new_pool_has_a_default_queue_and_is_not_ready(world: World) -> None:
 
 
 @pytest.mark.parametrize("paused", [False, True])
-def test_the_first_status_of_a_pool_of_agents_is_told_though_it_is_not_shown(world: World, paused: bool) -> None:
+def test_the_status_of_a_pool_of_agents_is_told_though_it_is_not_shown(world: World, paused: bool) -> None:
     before = len(told(world))
     made = world.http.post("/work_pools/", json={"name": "agents", "is_paused": paused}).json
     assert (made["type"], made["status"]) == ("prefect-agent", None)
     assert told(world, before)[-1] == "work-pool.not-ready"
+    before = len(told(world))
+    for _ in range(2):
+        world.http.post("/work_pools/agents/workers/heartbeat", json={"name": "w"})
+    assert told(world, before) == ["work-pool.ready"]
+    assert world.http.delete("/work_pools/agents/workers/w").status == 204
+    assert world.db.write_now(loops.pools_not_ready) == 1
+    assert told(world, before) == ["work-pool.ready", "work-pool.not-ready"]
+    assert world.http.get("/work_pools/agents").json["status"] is None
 
 
 def test_the_status_of_a_pool_follows_pauses_and_workers(world: World) -> None:

@@ -109,7 +109,8 @@ def workers_offline(tx: Tx, silence: Silence) -> int:
 def pools_not_ready(tx: Tx) -> int:
     """How many ready pools there are without a worker."""
     lonely = [store.lock_pool(tx, name) for name in tx.all(LONELY_POOLS)]
-    lonely = [row for row in lonely if row.pool.status == Status.READY and not pools.has_worker(tx, row.pool)]
+    ready = (row for row in lonely if pools.own_status(tx, row.pool) == Status.READY)
+    lonely = [row for row in ready if not pools.has_worker(tx, row.pool)]
     for row in lonely:
         pools.set_status(tx, row, Status.NOT_READY, clock.now())
     return len(lonely)

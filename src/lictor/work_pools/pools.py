@@ -40,6 +40,8 @@ ONLINE = sql(
     "work_pools.online", int, "select count(*) from worker where work_pool_id = :pool_id and status = 'ONLINE'"
 )
 
+_OWN = sql("work_pools.own_status", str, "select status from work_pool where id = :id")
+
 
 def reserved(name: str) -> bool:
     """Whether the name is one of those that the reference keeps for itself."""
@@ -155,6 +157,11 @@ def _told(pool: WorkPool, changes: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def _resumed(tx: Tx, pool: WorkPool) -> Status:
     return Status.READY if has_worker(tx, pool) else Status.NOT_READY
+
+
+def own_status(tx: Tx, pool: WorkPool) -> Status | None:
+    """The status that is told of; a pool of agents has one too, but does not show it."""
+    return Status(tx.get(_OWN, store.no_pool(pool.name), id=pool.id)) if pool.type == AGENT_TYPE else pool.status
 
 
 def has_worker(tx: Tx, pool: WorkPool) -> bool:

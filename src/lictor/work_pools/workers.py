@@ -67,14 +67,14 @@ def beat(tx: Tx, pool_name: str, heartbeat: Heartbeat) -> WorkPool:
     pool = store.get_pool(tx, pool_name)
     seconds, now = heartbeat.heartbeat_interval_seconds, clock.now()
     tx.run(BEAT, id=ids.new(), pool_id=pool.id, name=heartbeat.name, seconds=seconds, now=now)
-    if pool.status == Status.NOT_READY:
+    if pools.own_status(tx, pool) == Status.NOT_READY:
         _ready(tx, pool_name, now)
     return pool
 
 
 def _ready(tx: Tx, pool_name: str, now: datetime) -> None:
     row = store.lock_pool(tx, pool_name)
-    if row.pool.status == Status.NOT_READY:
+    if pools.own_status(tx, row.pool) == Status.NOT_READY:
         pools.set_status(tx, row, Status.READY, now)
 
 
