@@ -71,15 +71,17 @@ class Pieces:
         numbered from then on, and no longer a span's own: for counts, which can be taken off each other."""
         parts: dict[datetime, list[Piece]] = {}
         for piece in self.rows:
-            for part in _by_quarter(piece):
-                parts.setdefault(floor(part.first, QUARTER), []).append(part)
+            for slot, part in _by_quarter(piece):
+                parts.setdefault(slot, []).append(part)
         self.rows = []
         for slot, pieces in parts.items():
             self._share(slot, pieces)
 
     def _share(self, slot: datetime, pieces: list[Piece]) -> None:
-        largest = max(pieces, key=lambda piece: piece.length)
-        if SIZES[QUARTER] - largest.length >= sum((piece.length for piece in pieces), timedelta()):
+        lengths = [piece.length for piece in pieces]
+        longest = max(lengths)
+        largest = pieces[lengths.index(longest)]
+        if SIZES[QUARTER] - longest >= sum(lengths, timedelta()):
             for piece in pieces:
                 self._read(piece.first, piece.last, piece.span, None)
             return
@@ -149,12 +151,13 @@ class Pieces:
         return Counter(piece.span for at, piece in zip(occurred, found, strict=True) if piece.first <= at <= piece.last)
 
 
-def _by_quarter(piece: Piece) -> Iterable[Piece]:
-    first = piece.first
-    while (edge := end(floor(first, QUARTER), QUARTER)) < piece.last:
-        yield Piece(first, edge, piece.span)
-        first = edge + TICK
-    yield Piece(first, piece.last, piece.span)
+def _by_quarter(piece: Piece) -> Iterable[tuple[datetime, Piece]]:
+    """Its parts, with the quarters that they are in."""
+    slot, first = floor(piece.first, QUARTER), piece.first
+    while (edge := end(slot, QUARTER)) < piece.last:
+        yield slot, Piece(first, edge, piece.span)
+        slot = first = edge + TICK
+    yield slot, Piece(first, piece.last, piece.span)
 
 
 def _ceil(instant: datetime, level: int) -> datetime | None:
