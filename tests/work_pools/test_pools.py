@@ -42,6 +42,13 @@ def test_a_new_pool_has_a_default_queue_and_is_not_ready(world: World) -> None:
     assert (queue["id"], queue["priority"]) == (world.pool["default_queue_id"], 1)
 
 
+def test_a_template_whose_required_is_no_list_is_refused(world: World) -> None:
+    variables = {"properties": {"n": {"type": "integer", "default": 1}}, "required": -1}
+    template = {"job_configuration": {"n": "{{ n }}"}, "variables": variables}
+    answer = world.http.post("/work_pools/", json={"name": "bad", "base_job_template": template})
+    assert (answer.status, answer.json) == (422, {"detail": "Invalid schema: -1 is not of type 'array'"})
+
+
 @pytest.mark.parametrize("paused", [False, True])
 def test_the_status_of_a_pool_of_agents_is_told_though_it_is_not_shown(world: World, paused: bool) -> None:
     before = len(told(world))

@@ -141,7 +141,8 @@ def _mend_object(schema: Schema, allow_none_with_default: bool) -> None:
     properties = schema.get("properties")
     if not isinstance(properties, dict):
         return
-    required = schema.get("required") or []
+    given = schema.get("required")
+    required = given if isinstance(given, list) else []  # anything else is refused when the schema is checked
     for name, found in properties.items():
         if not isinstance(found, dict):
             continue
@@ -154,9 +155,13 @@ def _mend_object(schema: Schema, allow_none_with_default: bool) -> None:
 
 
 def without_required(schema: Any) -> Any:
-    """A copy in which nothing is required, at any depth."""
+    """A copy in which nothing is required, at any depth; what is no list of names stays, as it is to be refused."""
     if isinstance(schema, dict):
-        return {key: without_required(value) for key, value in schema.items() if key != "required"}
+        return {
+            key: without_required(value)
+            for key, value in schema.items()
+            if key != "required" or not isinstance(value, (list, dict))
+        }
     if isinstance(schema, list):
         return [without_required(item) for item in schema]
     return schema
