@@ -142,10 +142,11 @@ SILENT = sql(
     """
     select h.flow_run_id, r.state_id, r.state_type, r.state_timestamp, h.heard, h.gap, h.gap_before, h.worker_name,
         h.worker_type, w.last_heartbeat_time, w.heartbeat_interval_seconds
-    from flow_run_heartbeat h join flow_run r on r.id = h.flow_run_id
+    from flow_run_heartbeat h cross join flow_run r
     left join work_pool p on p.name = h.work_pool_name
     left join worker w on w.work_pool_id = p.id and w.name = h.worker_name
-    where r.state_type in ('PENDING', 'RUNNING', 'CANCELLING') and r.state_timestamp < {ts:before}
+    where r.id = h.flow_run_id
+    and r.state_type in ('PENDING', 'RUNNING', 'CANCELLING') and r.state_timestamp < {ts:before}
     and (h.heard < {ts:before} or h.heard is null and w.last_heartbeat_time < {ts:before})
     """,
 )
@@ -157,9 +158,12 @@ SPOKE = sql(
     or exists (select 1 from task_run t where t.flow_run_id = :id and t.updated > {ts:since})
     """,
 )
+# Of few runs a heartbeat is kept, and there are very many that have ended. SQLite, which cannot know that, keeps to the
+# order of a cross join.
 _ENDED = """
-    from flow_run_heartbeat h join flow_run r on r.id = h.flow_run_id
-    where r.state_type in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED') and r.state_timestamp < {ts:before}"""
+    from flow_run_heartbeat h cross join flow_run r
+    where r.id = h.flow_run_id
+    and r.state_type in ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED') and r.state_timestamp < {ts:before}"""
 ENDED = sql("flow_runs.ended_heartbeats", int, f"select 1 {_ENDED} limit 1")
 FORGET = sql(
     "flow_runs.forget_heartbeats",

@@ -59,6 +59,8 @@ class Over(Struct):
     spare: bool
 
 
+_TERMINAL = ", ".join(f"'{type_}'" for type_ in sorted(TERMINAL))
+# The case keeps SQLite from going by the state, in which nearly all runs are: the time is to be gone by.
 OVER = sql(
     "flow_runs.over",
     Over,
@@ -71,9 +73,9 @@ OVER = sql(
             ) newer
         ) >= {{int:newest}}
     from flow_run r left join deployment d on d.id = r.deployment_id left join flow f on f.id = d.flow_id
-    where r.end_time <= {{ts:before}}
-        and (r.end_time > {{ts:after}} or (r.end_time = {{ts:after}} and r.id > {{uuid:after_id}}))
-        and r.parent_task_run_id is null and r.state_type in ({", ".join(f"'{type_}'" for type_ in sorted(TERMINAL))})
+    where r.end_time between {{ts:after}} and {{ts:before}}
+        and (r.end_time > {{ts:after}} or r.id > {{uuid:after_id}})
+        and r.parent_task_run_id is null and case when r.state_type in ({_TERMINAL}) then true else false end
     order by r.end_time, r.id limit {PAGE}
     """,
 )
