@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from lictor.db import Database, Tx, sql
 from lictor.kit import clock, ids
 
-LENGTH = 30.0
+LENGTH = 15.0
 
 RENEW = sql(
     "service_lease.renew",
