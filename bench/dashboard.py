@@ -69,11 +69,16 @@ def lictor(home: Path, files: Path) -> Server:
 
 
 def ask(server: Server, path: str, body: Any) -> Any:
-    connection = HTTPConnection(server.host, server.port, timeout=60)
-    with contextlib.closing(connection):
-        connection.request("POST", f"/api/{path}", json.dumps(body), HEADERS)
-        answer = connection.getresponse()
-        content = answer.read()
+    """As the SDK does: again after 503, which the reference answers while it is busy with its start."""
+    for attempt in range(10):
+        connection = HTTPConnection(server.host, server.port, timeout=60)
+        with contextlib.closing(connection):
+            connection.request("POST", f"/api/{path}", json.dumps(body), HEADERS)
+            answer = connection.getresponse()
+            content = answer.read()
+        if answer.status != 503:
+            break
+        time.sleep(0.2 * 2**attempt)
     assert answer.status < 300, f"{path} {answer.status} {content!r}"
     return json.loads(content)
 

@@ -95,6 +95,8 @@ class Server:
             "PREFECT_HOME": str(self.home),
             "LICTOR_HOME": str(self.home),
             "PREFECT_API_DATABASE_CONNECTION_URL": self.database,
+            # The reference's dashboard asks port 4200 unless it is told otherwise.
+            "PREFECT_UI_API_URL": f"http://{self.host}:{self.port}/api",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "DO_NOT_TRACK": "1",
         }

@@ -21,6 +21,8 @@ from lictor.db import Database, open_database
 from lictor.kit import clock
 
 DIALECTS = ("sqlite", "postgres")
+HERE = Path(__file__).parent
+SLOW = ("e2e", "faults", "browser", "parity/test_replay.py")
 
 # A run that was started in the background ignores SIGINT, and so would what it starts, some of which is ended by it.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -36,6 +38,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         only = metafunc.definition.get_closest_marker("only_on")
         dialects = [dialect for dialect in DIALECTS if only is None or dialect in only.args]
         metafunc.parametrize("dialect", dialects if chosen == "both" else [one for one in dialects if one == chosen])
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with few but slow tests come first, so that in the end no worker is left alone with them."""
+    items.sort(key=lambda item: not any(item.path.is_relative_to(HERE / place) for place in SLOW))
 
 
 @pytest.fixture(autouse=True)

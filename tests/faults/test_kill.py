@@ -16,7 +16,7 @@ from tests.faults.scale import scaled
 from tests.faults.traffic import LIFE, begin, life, traffic, transition
 
 KILLS = scaled(5, 50)
-pytestmark = pytest.mark.timeout(120 + 10 * KILLS)
+pytestmark = pytest.mark.timeout(120 + 30 * KILLS)
 
 
 def test_acknowledged_survives(place: Place, start: Callable[[Place], Server]) -> None:

@@ -41,6 +41,8 @@ BUSY_TIMEOUT_MS = 10_000
 STATEMENTS_KEPT = 500  # prepared, on each connection
 # Pages in the WAL before they are moved into the file: one that many commits have written is moved once.
 CHECKPOINT_PAGES = 4000
+# What each connection keeps of the file; the system keeps more. Of three connections, which a small server has.
+CACHE_KB = 20_000
 # A connection is used by one thread at a time, so SQLite need not lock it, nor keep count of its memory under a lock.
 # It has to be told before the first connection is opened.
 apsw.shutdown()
@@ -175,7 +177,7 @@ class SqliteDatabase(Database):
             # Only heard by a file that is still empty: room that deleted rows leave can be given back (see `space`).
             connection.pragma("auto_vacuum", 2)
             _use_wal(connection)
-            for pragma in ("synchronous = full", "foreign_keys = on", "cache_size = -32000"):
+            for pragma in ("synchronous = full", "foreign_keys = on", f"cache_size = -{CACHE_KB}"):
                 connection.pragma(*pragma.split(" = "))
             connection.wal_autocheckpoint(CHECKPOINT_PAGES)
         except apsw.BusyError as error:
