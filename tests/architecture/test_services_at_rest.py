@@ -16,7 +16,7 @@ from lictor.kit import clock
 from lictor.loops import Service
 from lictor.settings import read
 
-# Of SQLite's virtual machine. To look at each run once takes a hundred times as many.
+# Of SQLite's virtual machine. To read each run once takes twelve times as many at the least.
 MOST_STEPS = 20_000
 AFTER_ALL = START + timedelta(minutes=RUNS, days=1)
 

@@ -14,7 +14,7 @@ from lictor.kit.errors import Conflict
 @pytest.fixture
 def postgres(database: Database) -> Database:
     if database.dialect.name != "postgres":
-        pytest.skip("how PostgreSQL is spoken to")
+        pytest.skip("PostgreSQL only")
     return database
 
 

@@ -41,7 +41,8 @@ BUSY_TIMEOUT_MS = 10_000
 STATEMENTS_KEPT = 500  # prepared, on each connection
 # Pages in the WAL before they are moved into the file: one that many commits have written is moved once.
 CHECKPOINT_PAGES = 4000
-# What each connection keeps of the file; the system keeps more. Of three connections, which a small server has.
+# What each connection keeps of the file: a writer and two readers, in a server that is to stay small. The system keeps
+# the rest.
 CACHE_KB = 20_000
 # A connection is used by one thread at a time, so SQLite need not lock it, nor keep count of its memory under a lock.
 # It has to be told before the first connection is opened.

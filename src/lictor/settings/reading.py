@@ -21,15 +21,15 @@ VACUUMS = frozenset({"events", "flow_runs", "orphans"})
 
 _UNBOUNDED = "background tasks wait in the database, as many as there are"
 _TAKEN = "a task that a worker has taken is that worker's; the other server never looks at this either"
-_FIFTY = "a schedule has up to fifty runs ahead"
+_FIFTY = "a schedule may ask for fifty runs at most, as is the reference's default"
 _FRESH = "related resources are read with each event"
 
-# Variables of the reference that configure machinery which this server does not have.
 _WORDS = {
     **dict.fromkeys(("true", "1", "yes", "y", "on", "t"), True),
     **dict.fromkeys(("false", "0", "no", "n", "off", "f"), False),
 }
 
+# Variables of the reference that configure machinery which this server does not have.
 WITHOUT_EFFECT = {
     "PREFECT_SERVER_ANALYTICS_ENABLED": "nothing is ever sent",
     "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "leases are kept in the database",
@@ -42,8 +42,8 @@ WITHOUT_EFFECT = {
     "PREFECT_SERVER_DOCKET_NAME": "there is no broker",
     "PREFECT_SERVER_DOCKET_URL": "there is no broker",
     "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "events are ordered in the database",
-    "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "a bucket goes when it expires",
-    "PREFECT_EVENTS_EXPIRED_BUCKET_BUFFER": "a bucket goes when it expires",
+    "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "buckets that have ended are swept away in any case",
+    "PREFECT_EVENTS_EXPIRED_BUCKET_BUFFER": "buckets that have ended are swept away in any case",
     "PREFECT_SERVER_EVENTS_MESSAGING_BROKER": "there is no broker",
     "PREFECT_SERVER_EVENTS_MESSAGING_CACHE": "there is no broker",
     "PREFECT_SERVER_EVENTS_RELATED_RESOURCE_CACHE_TTL": _FRESH,
