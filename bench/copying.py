@@ -15,6 +15,9 @@ TABLES = (
 )  # fmt: skip
 # What Lictor has not, or has in another way.
 OTHERWISE = {
+    ("flow_run", "parameters"): """coalesce((
+        select a.parameters from lictor.flow_run_parameters a where a.flow_run_id = theirs.id
+    ), theirs.parameters)""",
     ("flow_run", "total_run_time"): "strftime('%Y-%m-%d %H:%M:%f000', theirs.total_run_time, 'unixepoch')",
     ("task_run", "total_run_time"): "strftime('%Y-%m-%d %H:%M:%f000', theirs.total_run_time, 'unixepoch')",
     ("log", "id"): "lower(hex(randomblob(4)) || '-0000-4000-8000-' || hex(randomblob(6)))",

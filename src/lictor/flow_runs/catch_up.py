@@ -17,6 +17,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from lictor.db import Tx, sql
+from lictor.flow_runs.aside import parameters_of
 from lictor.flow_runs.store import Subject
 from lictor.flow_runs.tracking import FlowTransition
 from lictor.kit import clock
@@ -70,16 +71,17 @@ class Behind(Struct):
 
 
 # Counted only as far as it matters.
-_OVERTAKEN = """
-    r.auto_scheduled and r.run_count = 0 and r.expected_start_time <= {ts:now} and (
+_OVERTAKEN = f"""
+    r.auto_scheduled and r.run_count = 0 and r.expected_start_time <= {{ts:now}} and (
         select count(*) from (
             select 1 from flow_run n
             where n.deployment_id = r.deployment_id and n.expected_start_time >= r.expected_start_time
-            and n.expected_start_time <= {ts:now} and n.auto_scheduled
-            and (n.expected_start_time > r.expected_start_time or n.id > r.id) and n.parameters = r.parameters
-            limit {int:newest}
+            and n.expected_start_time <= {{ts:now}} and n.auto_scheduled
+            and (n.expected_start_time > r.expected_start_time or n.id > r.id)
+            and {parameters_of("n")} = {parameters_of("r")}
+            limit {{int:newest}}
         ) newer
-    ) >= {int:newest}"""
+    ) >= {{int:newest}}"""
 IS_OVERTAKEN = sql("catch_up.is_overtaken", int, f"select 1 from flow_run r where r.id = :id and {_OVERTAKEN}")
 OVERTAKEN = sql(
     "catch_up.overtaken",

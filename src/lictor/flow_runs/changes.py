@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from msgspec import UNSET
 
 from lictor.db import Tx
-from lictor.flow_runs import store
+from lictor.flow_runs import aside, store
 from lictor.flow_runs.slot_rules import HOLDS_SLOT
 from lictor.flow_runs.transitions import Orchestration
 from lictor.flow_runs.types import FlowRunUpdate
@@ -25,8 +26,14 @@ def update(tx: Tx, run_id: str, wanted: FlowRunUpdate) -> None:
     }
     if "name" in changes:
         changes["name"] = changes["name"] or names.slug()
+    given = "parameters" in changes
+    if given:
+        changes["parameters"] = msgspec.json.encode(changes["parameters"]).decode()
+    large = aside.moved(changes) if given else None
     if not store.update(tx, run_id, changes, clock.now()):
         raise NotFound(store.NOT_FOUND)
+    if given:
+        aside.replace(tx, run_id, large)
 
 
 def check_job_variables(tx: Tx, run_id: str) -> None:

@@ -16,7 +16,7 @@ from msgspec.structs import asdict
 
 from lictor import observed_states, tallies
 from lictor.db import Tx, sql
-from lictor.flow_runs import store
+from lictor.flow_runs import aside, store
 from lictor.flow_runs.announcing import CreatedBy, Surroundings
 from lictor.flow_runs.policies import MINIMAL_FLOW
 from lictor.flow_runs.store import Subject
@@ -119,10 +119,13 @@ def insert(
     decision = _first_state(tx, orchestration, subject, wanted, now, caller)
     run = _response(wanted, subject, decision, origin, place, now)
     run.deployment_version = deployment_version
+    params = _params(run)
+    large = aside.moved(params)
     if wanted.idempotency_key is None:  # then nothing can be in its way, and nobody need wait for it
-        tx.put(store.INSERT, **_params(run))
-    elif not tx.run(store.INSERT, **_params(run)):
+        tx.put(store.INSERT, **params)
+    elif not tx.run(store.INSERT, **params):
         return _existing(tx, wanted), False
+    aside.put(tx, run.id, large)
     tallies.touch(tx, run.expected_start_time)
     if run.parent_task_run_id is not None:
         tallies.touch_task_runs(tx, [run.parent_task_run_id])

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from lictor import observed_states
 from lictor.db import Tx, sql
+from lictor.flow_runs import aside
 from lictor.kit import clock, ids, names, times, zones
 from lictor.states.types import SCHEDULED
 
@@ -128,6 +129,7 @@ def insert_all(tx: Tx, planned: list[tuple[Template, list[datetime]]]) -> list[s
         return []
     tx.many(INSERT, rows)
     tx.many(INSERT_STATE, rows)
+    aside.put_planned(tx, rows)
     observed_states.note(tx, SCHEDULED, "Scheduled", now)
     return tx.all(INSERTED, ids=[row["id"] for row in rows])
 
@@ -135,7 +137,7 @@ def insert_all(tx: Tx, planned: list[tuple[Template, list[datetime]]]) -> list[s
 def _rows(template: Template, dates: list[datetime], now: datetime) -> list[dict[str, Any]]:
     common = msgspec.structs.asdict(template)
     schedule_id, zone = common.pop("schedule_id"), zones.zone(common.pop("timezone"))
-    common |= {"now": now, "message": MESSAGE}
+    common |= {"now": now, "message": MESSAGE, "large": aside.moved(common)}
     made = []
     for date in dates:
         local = date.astimezone(zone) if zone.key != "UTC" else date

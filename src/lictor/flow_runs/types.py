@@ -11,6 +11,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType
 
 from lictor.db import Joined
 from lictor.filters import estimates
+from lictor.flow_runs.aside import parameters_of
 from lictor.kit import clock
 from lictor.kit.errors import FieldError
 from lictor.states.types import State, StateCreate, StateType
@@ -132,12 +133,12 @@ class FlowRunResponse(Struct):
         )
 
 
-COLUMNS = """
+COLUMNS = f"""
     r.id, r.created, r.updated, r.name, r.flow_id, r.state_id, r.deployment_id, r.deployment_version,
-    r.work_queue_id, coalesce(q.name, r.work_queue_name), r.flow_version, r.parameters, r.idempotency_key, r.context,
-    r.empirical_policy, r.tags, r.labels, r.parent_task_run_id, r.state_type, r.state_name, r.run_count,
-    r.expected_start_time, r.next_scheduled_start_time, r.start_time, r.end_time, r.total_run_time,
-    r.total_run_time as estimated_run_time, r.total_run_time as estimated_start_time_delta,
+    r.work_queue_id, coalesce(q.name, r.work_queue_name), r.flow_version, {parameters_of("r")},
+    r.idempotency_key, r.context, r.empirical_policy, r.tags, r.labels, r.parent_task_run_id, r.state_type,
+    r.state_name, r.run_count, r.expected_start_time, r.next_scheduled_start_time, r.start_time, r.end_time,
+    r.total_run_time, r.total_run_time as estimated_run_time, r.total_run_time as estimated_start_time_delta,
     r.auto_scheduled, r.infrastructure_document_id, r.infrastructure_pid, r.created_by, q.work_pool_id, p.name,
     s.id, s.type, s.name, s.timestamp, s.message, s.data, s.state_details, r.job_variables"""
 
