@@ -15,6 +15,7 @@ from bench.servers import Server
 
 CHECKERS = 4
 PAGE = 200
+LATEST = 300
 
 
 @dataclass(slots=True)
@@ -28,7 +29,7 @@ class Journal:
     statuses: Counter[int] = field(default_factory=Counter)
     broken: int = 0  # connections that ended before the answer
     problems: list[str] = field(default_factory=list)
-    fresh: set[str] = field(default_factory=set)  # runs with facts since the last check
+    noted: dict[str, None] = field(default_factory=dict)  # runs that there are facts of, those noted last at the end
 
     def answered(self, answer: Answer, what: str) -> bool:
         """Count an answer; whether it acknowledges. 503 may happen while the server is in trouble, nothing else may."""
@@ -39,26 +40,34 @@ class Journal:
 
     def note_state(self, run_id: str, state: dict[str, Any]) -> None:
         self.states[run_id][state["id"]] = state["type"]
-        self.fresh.add(run_id)
+        self._noted(run_id)
 
     def note_logs(self, run_id: str, messages: Iterable[str]) -> None:
         self.logs[run_id] += messages
-        self.fresh.add(run_id)
+        self._noted(run_id)
 
     def note_events(self, events: Iterable[dict[str, Any]]) -> None:
         for event in events:
             run_id = event["resource"]["prefect.resource.id"].removeprefix("prefect.task-run.")
             self.events[run_id][event["id"]] = event["resource"]["prefect.state-name"]
-            self.fresh.add(run_id)
+            self._noted(run_id)
+
+    def _noted(self, run_id: str) -> None:
+        self.noted.pop(run_id, None)
+        self.noted[run_id] = None
+
+    def latest(self) -> list[str]:
+        """The runs that something was noted of last. Were it all since the last check, the next one would take longer
+        than this one while traffic goes on, and so on."""
+        return list(self.noted)[-LATEST:]
 
     @property
     def event_ids(self) -> set[str]:
         return {event_id for known in self.events.values() for event_id in known}
 
-    async def check(self, server: Server, *, everything: bool = False) -> None:
-        """Assert through the API that all facts (or the fresh ones) are there, each once."""
-        chosen = set(self.states) | set(self.logs) | set(self.events) if everything else set(self.fresh)
-        self.fresh -= chosen
+    async def check(self, server: Server, runs: Iterable[str] | None = None) -> None:
+        """Assert through the API that all facts (or those of some runs) are there, each once."""
+        chosen = set(self.noted if runs is None else runs)
         checks: list[Callable[[Connection], Awaitable[None]]] = []
         checks += [partial(self._check_states, run) for run in chosen & set(self.states)]
         checks += [partial(self._check_logs, run) for run in chosen & set(self.logs)]

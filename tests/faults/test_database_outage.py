@@ -64,7 +64,7 @@ async def through(server: Server, trouble: Trouble, times: int) -> Journal:
             await recovered(server, journal)
     assert server.alive
     assert server.pid == pid
-    await journal.check(server, everything=True)
+    await journal.check(server)
     return journal
 
 

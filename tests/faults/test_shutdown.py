@@ -35,7 +35,7 @@ async def stop_under_traffic(server: Server) -> Journal:
             assert await asyncio.to_thread(server.terminate) == 0, server.tail()
             assert time.monotonic() - begun < SECONDS
             await asyncio.to_thread(server.start)
-    await journal.check(server, everything=True)
+    await journal.check(server)
     return journal
 
 
