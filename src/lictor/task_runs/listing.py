@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from lictor.db import Tx, Where, sql
 from lictor.filters import DeploymentFilter, FlowFilter, FlowRunFilter, TaskRunFilter, where_for
-from lictor.filters.history import HistoryBody, Interval, divide, run_history
+from lictor.filters.history import Grid, HistoryBody, Interval, divide, run_history
 from lictor.filters.leaves import Operator, Period, PeriodOrNull
 from lictor.states.types import TERMINAL
 from lictor.tallies import flow_runs, task_runs
@@ -165,8 +165,54 @@ def history(tx: Tx, wanted: TaskRunHistory) -> list[Interval]:
     grid = divide(wanted.history_start, wanted.history_end, wanted.history_interval_seconds)
     plain = tallied(wanted)
     if plain is None or plain.expected != (None, None) or not flow_runs.worth_it(grid):
+        if _is_seldom(tx, wanted, grid):
+            return run_history(tx, "task_run t", wanted, _each_of(wanted), plain=True)
         return run_history(tx, "task_run t", wanted, wanted.where())
     return task_runs.intervals(tx, grid, plain.started, plain.conditions)
+
+
+# To go through the runs of a flow takes SQLite this many times as long as to go through as many task runs of a time.
+DEARER = 5
+# How far both are counted, in turn, so that counting costs little beside the shorter way.
+COUNTED = (1_000, 10_000, 100_000)
+OF_FLOW = "select count(*) from (select 1 from flow_run r where {where} limit :most) found"
+OF_TIME = sql(
+    "task_runs.of_time",
+    int,
+    """
+    select count(*) from (
+        select 1 from task_run t where t.expected_start_time >= {ts:start} and t.expected_start_time < {ts:end}
+        limit :most
+    ) found
+    """,
+)
+
+
+def _is_seldom(tx: Tx, wanted: TaskRunHistory, grid: Grid) -> bool:
+    """Whether the time has few task runs beside the flow runs that are meant: SQLite knows neither number."""
+    others = (wanted.flows, wanted.deployments)
+    parents = wanted.flow_runs is not None and not wanted.flow_runs.says_only(set())
+    if tx.dialect.name != "sqlite" or parents or all(other is None for other in others):
+        return False
+    time = {"start": grid.start, "end": grid.edge(grid.length)}
+    where = where_for("flow_run", flows=wanted.flows, deployments=wanted.deployments)
+    for most in COUNTED:
+        of_time = tx.one(OF_TIME, **time, most=most + 1) or 0
+        if of_time <= COUNTED[0]:
+            return True
+        few = min(of_time, most) // DEARER
+        more = bool(tx.composed(int, OF_FLOW, where, most=few + 1)[0] > few)
+        if of_time <= most or not more:
+            return more
+    return False
+
+
+def _each_of(wanted: TaskRunHistory) -> Where:
+    """The same conditions, put so that the flow run of each task run is looked up."""
+    where = where_for("task_run", task_runs=wanted.task_runs)
+    inner = where_for("flow_run", flows=wanted.flows, deployments=wanted.deployments)
+    where.add_exists("select 1 from flow_run r where r.id = t.flow_run_id", inner)
+    return where
 
 
 def _of_flow_runs(wanted: TaskRunQuery) -> Tallied | None:
