@@ -90,7 +90,7 @@ class LogFilter(Filter):
     timestamp: Annotated[Period | None, on("l.timestamp")] = None
     flow_run_id: Annotated[AnyId | None, on("l.flow_run_id")] = None
     task_run_id: Annotated[IdOrNull | None, on("l.task_run_id")] = None
-    text: Annotated[TextSearch | None, on("lower(l.message || ' ' || l.name)")] = None
+    text: Annotated[TextSearch | None, on("l.message || ' ' || l.name")] = None
 
 
 class LogSort(StrEnum):

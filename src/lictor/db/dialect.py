@@ -105,6 +105,8 @@ SQLITE = Dialect(
         "starts": lambda column, name: f"({column} >= :{name} and {column} < :{name} || char(1114111))",
         # `*` is any text, `?` any character.
         "matches": lambda column, name: f"{column} glob replace(:{name}, '[', '[[]')",
+        # Whether a text has another in it, which is in lower case; case matters for what is not ASCII.
+        "contains": lambda column, name: f"{column} like {_containing(':' + name)} escape '\\'",
         "ts": _bare,
         "uuid": _bare,
         "text": _bare,
@@ -168,6 +170,7 @@ POSTGRES = Dialect(
         "key": lambda column, key: f"{column} ->> '{key}'",
         "starts": lambda column, name: f"starts_with({column}, cast(:{name} as text))",
         "matches": lambda column, name: f"{column} like {_like_pattern(name)}",
+        "contains": lambda column, name: f'strpos(lower(({column}) collate "C"), cast(:{name} as text)) > 0',
         "ts": _cast("timestamptz"),
         "uuid": _cast("uuid"),
         "text": _cast("text"),
@@ -207,6 +210,13 @@ def _like_pattern(name: str) -> str:
     for special, plain in (("\\", "\\\\"), ("%", "\\%"), ("_", "\\_"), ("*", "%"), ("?", "_")):
         pattern = f"replace({pattern}, '{special}', '{plain}')"
     return pattern
+
+
+def _containing(text: str) -> str:
+    """A pattern of `like` for what contains a text; SQLite works it out once, as it is made of a parameter alone."""
+    for special in ("\\", "%", "_"):
+        text = f"replace({text}, '{special}', '\\{special}')"
+    return f"('%' || {text} || '%')"
 
 
 def _fraction(instant: str) -> str:

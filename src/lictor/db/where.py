@@ -6,10 +6,10 @@ import re
 from typing import Any
 
 _NAME = re.compile(r"(?<![:\w]):([a-z_][a-z0-9_]*)")
-_FRAGMENT = re.compile(r"\{(in|not_in|ts|uuid|text|int|json|has_all|has_any|starts|matches)((?::[^{}:]*)+)\}")
+_FRAGMENT = re.compile(r"\{(in|not_in|ts|uuid|text|int|json|has_all|has_any|starts|matches|contains)((?::[^{}:]*)+)\}")
 
 # Fragments whose first argument is a column, and whose second the parameter.
-_COLUMN_FIRST = frozenset({"has_all", "has_any", "starts", "matches"})
+_COLUMN_FIRST = frozenset({"has_all", "has_any", "starts", "matches", "contains"})
 
 
 class Where:

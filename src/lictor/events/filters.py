@@ -151,10 +151,7 @@ EACH_RELATED = (
 # The rows of an event's resources.
 OF_EVENT = "select 1 from event_resources r where r.occurred = e.occurred and r.position = e.position"
 KINDS = (ABOUT, RELATED, BOTH)
-TEXT = (
-    "lower(e.event || ' ' || cast(e.resource as text) || ' ' || cast(e.related as text)"
-    " || ' ' || cast(e.payload as text))"
-)
+TEXT = "concat_ws(' ', e.event, e.resource, e.related, e.payload)"
 
 
 def add(found: Where, wanted: EventFilter, *, occurred: bool = True) -> None:
@@ -187,11 +184,11 @@ def _add_period(found: Where, wanted: EventFilter, alias: str) -> None:
 
 def names_alone(wanted: EventFilter) -> Where | None:
     """The conditions on `e.event` of a filter that asks for nothing but names and a time; None for any other."""
-    found = _names(wanted) if _nothing_but_names(wanted) else None
+    found = _names(wanted) if nothing_but_names(wanted) else None
     return None if found is None or len(found.params) > MOST_CONDITIONS else found
 
 
-def _nothing_but_names(wanted: EventFilter) -> bool:
+def nothing_but_names(wanted: EventFilter) -> bool:
     resources = [*([wanted.resource] if wanted.resource else []), *wanted.every_any_resource, *wanted.every_related]
     if any(getattr(resource, name) for resource in resources for name in resource.__struct_fields__):
         return False
@@ -221,7 +218,7 @@ class Mention(NamedTuple):
     @property
     def alone(self) -> bool:
         """Whether nothing is asked beside that but when it occurred, so that the rows tell which events they are."""
-        return _nothing_but_names(self.rest) and not _names(self.rest)
+        return nothing_but_names(self.rest) and not _names(self.rest)
 
     def add(self, found: Where, *, occurred: bool) -> None:
         _add(found, equals_any(on("r.resource_id"), self.ids, "text"))

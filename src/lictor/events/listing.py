@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from lictor.db import Tx, Where
 from lictor.db.statement import composed
-from lictor.events import filters, reading, tallies
+from lictor.events import filters, reading, sifting, tallies
 from lictor.events.filters import EventFilter, Mention, Order
 from lictor.events.reading import Recorded
 from lictor.events.types import ReceivedEvent
@@ -27,13 +28,24 @@ FEW_TO_COUNT = 50_000
 DIRECTIONS = {Order.ASC: "", Order.DESC: " desc"}
 
 
+class After(NamedTuple):
+    """The event behind which a page begins."""
+
+    occurred: datetime
+    position: int
+
+
 class Continuation(Struct):
-    """What a page token says: the filter, how many there were at first, and where the next page begins."""
+    """What a page token says: the filter, how many there were at first, and where the next page begins.
+
+    That is behind an event; only one of each resource (`distinct`) has to be counted off each time.
+    """
 
     filter: EventFilter
     count: int
     page_size: int
     offset: int
+    after: After | None = None
 
 
 class Slice(NamedTuple):
@@ -59,6 +71,9 @@ class Narrowed(NamedTuple):
 
 def first_page(tx: Tx, wanted: EventFilter, size: int) -> Slice:
     total = tallied(tx, wanted)
+    if total is None and (where := to_sift(tx, wanted)) is not None:
+        positions, total = sifting.page(tx, wanted, where, size)
+        return _slice(tx, Continuation(wanted, total, size, 0), positions)
     if total is None:
         total = count(tx, wanted)
     return next_page(tx, Continuation(wanted, total, size, 0))
@@ -67,11 +82,32 @@ def first_page(tx: Tx, wanted: EventFilter, size: int) -> Slice:
 def next_page(tx: Tx, at: Continuation) -> Slice:
     """The page that a token leads to; the total is still the first page's."""
     size = min(at.page_size, len(at.filter.id.id)) if at.filter.id.id else at.page_size
-    events = [event.as_received() for event in page(tx, at.filter, size, at.offset)] if size else []
+    return _slice(tx, at, _positions(tx, at.filter, size, at.offset, at.after) if size else [])
+
+
+def _slice(tx: Tx, at: Continuation, positions: list[int]) -> Slice:
+    events = _at(tx, positions)
+    found = [event.as_received() for event in events]
     behind = at.offset + at.page_size
     if behind >= at.count:
-        return Slice(events, at.count, None)
-    return Slice(events, at.count, encode(Continuation(at.filter, at.count, at.page_size, behind)))
+        return Slice(found, at.count, None)
+    after = After(events[-1].occurred, events[-1].position) if events and not at.filter.distinct else at.after
+    return Slice(found, at.count, encode(Continuation(at.filter, at.count, at.page_size, behind, after)))
+
+
+def _behind(wanted: EventFilter, after: After) -> EventFilter:
+    """The filter from that moment on."""
+    ends = {"since" if wanted.order == Order.ASC else "until": after.occurred}
+    return replace(wanted, occurred=replace(wanted.occurred, **ends))
+
+
+def to_sift(tx: Tx, wanted: EventFilter) -> Where | None:
+    """The conditions of a filter for which the log is looked through, but for its period."""
+    mention = filters.mention(wanted)
+    if wanted.distinct or wanted.id.id or filters.nothing_but_names(wanted) or (mention and mention.single):
+        return None
+    found = _in_log(tx, wanted, FEW, occurred=False)
+    return None if found.few else found.where
 
 
 def narrowed(tx: Tx, wanted: EventFilter, *, whole: bool = True) -> Narrowed:
@@ -127,13 +163,23 @@ def _in_log(tx: Tx, wanted: EventFilter, few: int, *, occurred: bool = True) -> 
 
 def page(tx: Tx, wanted: EventFilter, limit: int, offset: int = 0) -> list[Recorded]:
     """Events of one moment are in the order of the log."""
-    positions = _positions(tx, wanted, limit, offset)
-    found = {event.position: event for event in reading.at(tx, positions)}
+    return _at(tx, _positions(tx, wanted, limit, offset))
+
+
+def _at(tx: Tx, positions: list[int]) -> list[Recorded]:
+    found = {event.position: event for event in reading.at(tx, positions)} if positions else {}
     return [found[position] for position in positions]
 
 
-def _positions(tx: Tx, wanted: EventFilter, limit: int, offset: int) -> list[int]:
+def _positions(tx: Tx, wanted: EventFilter, limit: int, offset: int = 0, after: After | None = None) -> list[int]:
+    if after is not None:
+        wanted, offset = _behind(wanted, after), 0
+    where = to_sift(tx, wanted)
+    if where is not None:
+        _add_after(where, wanted, "e", after)
+        return sifting.first(tx, wanted, where, offset + limit)[offset:]
     found = narrowed(tx, wanted, whole=wanted.distinct)
+    _add_after(found.where, wanted, found.at, after)
     direction = DIRECTIONS[wanted.order]
     order = f"{found.at}.occurred{direction}, {found.at}.position{direction}"
     if not wanted.distinct:
@@ -148,6 +194,13 @@ def _positions(tx: Tx, wanted: EventFilter, limit: int, offset: int) -> list[int
         order by ranked.occurred{direction}, ranked.position{direction} limit :limit offset :offset
     """
     return tx.composed(int, text, found.where, limit=limit, offset=offset)
+
+
+def _add_after(where: Where, wanted: EventFilter, at: str, after: After | None) -> None:
+    if after is not None:
+        sign = ">" if wanted.order == Order.ASC else "<"
+        either = f"{at}.occurred {sign} {{ts:occurred}} or {at}.position {sign} {{int:position}}"
+        where.add(f"({either})", occurred=after.occurred, position=after.position)
 
 
 def tallied(tx: Tx, wanted: EventFilter) -> int | None:
@@ -183,4 +236,5 @@ def decode(token: str) -> Continuation | None:
     except (msgspec.DecodeError, binascii.Error, ValueError, RecursionError):
         return None
     fits = 0 <= found.page_size <= MOST_ON_A_PAGE and 0 <= found.offset < 2**62 and found.count >= 0
+    fits = fits and (found.after is None or abs(found.after.position) < 2**62)
     return found if fits else None
