@@ -187,7 +187,7 @@ CASES = [
         page(flow_runs={"parent_flow_run_id": {"any_": [an_id(3)]}}),
         ("ix_flow_run__parent_task_run_id",),
     ),
-    Case("may be late", lambda tx: loops.late(tx, START, 500), ("ix_flow_run__may_be_late",)),
+    Case("may be late", lambda tx: loops.late(tx, START, 500), ("ix_flow_run__due",)),
     Case("subflows of the cancelled", lambda tx: children.of_cancelled(tx, 500), LIVE_CHILD),
     Case("lost subflows", lambda tx: children.lost(tx, START, 500), LIVE_CHILD),
     Case("unfinished tasks", lambda tx: unfinished.silent(tx, START, 500), ("ix_task_run__state_start",)),

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from tests.architecture.test_plans import RUNS, START, _plan, an_id, fill, gather_statistics, id_sql
 
 from lictor.db import Database, Tx
-from lictor.db.statement import SQLITE, Statement, composed
+from lictor.db.statement import Statement, composed
 from lictor.deployments import scheduler, status
 from lictor.flow_runs import catch_up, planned
 
@@ -37,26 +37,11 @@ class Case(NamedTuple):
 
 BY_DEPLOYMENT, WAITING = "ix_flow_run__deployment_id", "ix_flow_run__waiting"
 ONE = {"deployment_id": an_id(7)}
-ROW: dict[str, Any] = {
-    **dict.fromkeys(planned.INSERT.compiled(SQLITE).parameters),
-    "id": an_id(99),
-    "state_id": an_id(98),
-    "flow_id": an_id(1),
-    "deployment_id": an_id(7),
-    "name": "n",
-    "now": NOW,
-    "date": NOW,
-    "key": "k",
-    "tags": "[]",
-    "labels": "{}",
-    "parameters": "{}",
-    "created_by": "{}",
-}
 CASES = (
     Case(scheduler.DUE, {"now": NOW, "limit": 100}, ("ix_deployment_schedule__due",)),
     Case(scheduler.LOST, {"now": NOW, "limit": 500}, (f"{BY_DEPLOYMENT}|ix_flow_run__expected_start_time",)),
-    Case(planned.INSERT, ROW, (f"{BY_DEPLOYMENT}|ix_flow_run__expected_start_time",)),
-    Case(planned.INSERT_STATE, {**ROW, "message": "m", "details": "{}"}, ("flow_run_1|flow_run_pkey",)),
+    Case(planned.TAKEN, {**ONE, "first": START, "last": NOW}, (BY_DEPLOYMENT,)),
+    Case(planned.KNOWN, {"flow_id": an_id(7), "keys": ["k", "l"]}, ("uq_flow_run__flow_id_idempotency_key",)),
     Case(planned.DELETE_FUTURE, {**ONE, "now": NOW}, (WAITING,)),
     Case(planned.DELETE_MADE, ONE, (WAITING,)),
     Case(planned.DELETE_PLANNED, ONE, (WAITING,)),

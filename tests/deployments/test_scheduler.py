@@ -155,6 +155,19 @@ def test_a_run_that_is_under_way_already_is_not_made_again_for_new_schedules(api
     assert api.runs(id)[0].id == first.id
 
 
+def test_a_run_that_was_put_off_keeps_its_date_from_being_made_again(api: Api) -> None:
+    id = api.deploy(HOURLY)
+    api.schedule()
+    made = api.runs(id)
+    api.execute("update flow_run set expected_start_time = {ts:at} where id = :id", at=api.now, id=made[1].id)
+    api.execute("delete from flow_run where id = :id", id=made[2].id)
+    assert api.audit() == 1
+    api.schedule()
+    assert [run.id for run in api.runs(id) if run.idempotency_key == made[1].idempotency_key] == [made[1].id]
+    assert {run.idempotency_key for run in api.runs(id)} == {run.idempotency_key for run in made}
+    assert api.value("select count(*) from flow_run_state") == len(made)
+
+
 def test_two_schedules_that_meet_make_a_run_each(api: Api) -> None:
     id = api.deploy(HOURLY, {"cron": "0 */2 * * *"})
     api.schedule()

@@ -36,6 +36,12 @@ def test_an_id_carries_the_clock_s_milliseconds() -> None:
     assert uuid.UUID(ids.new()).int >> 80 == int(later.timestamp() * 1000)
 
 
+def test_several_ids_at_once_sort_between_those_before_and_after() -> None:
+    made = [ids.new(), *ids.several(5_000), ids.new(), *ids.several(0), *ids.several(1), ids.new()]
+    assert made == sorted(set(made))
+    assert {uuid.UUID(id).version for id in made} == {7}
+
+
 def test_ids_sort_in_the_order_they_were_made() -> None:
     made = [ids.new() for _ in range(10_000)]
     assert made == sorted(made)

@@ -88,6 +88,32 @@ def test_a_nudge_during_a_round_is_not_lost(db: Database) -> None:
     asyncio.run(scenario())
 
 
+def test_nudges_are_gathered_into_one_round_but_none_is_lost_and_nobody_waits_for_more_at_the_end(db: Database) -> None:
+    def nudge_in_the_second(rounds: int) -> int:
+        if rounds == 2:
+            service.nudge()
+        return 1
+
+    service = Counting(does=nudge_in_the_second)
+    service.gather = 0.2
+
+    async def scenario() -> None:
+        supervisor = supervised(db, service)
+        await supervisor.start()
+        await soon(lambda: service.rounds == 1)
+        for _ in range(5):
+            service.nudge()
+            await asyncio.sleep(0)
+        assert service.rounds == 1
+        await soon(lambda: service.rounds == 3)
+        service.gather = HOUR
+        service.nudge()
+        await supervisor.stop()
+
+    asyncio.run(scenario())
+    assert service.rounds == 3
+
+
 def test_a_full_batch_is_followed_by_the_next_without_a_wait(db: Database) -> None:
     service = Counting(does=lambda rounds: 100 if rounds < 5 else 3)
     service.batch = 100

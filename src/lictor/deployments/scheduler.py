@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 # A schedule without dates in sight is looked at once a day, or more often where nobody looks that far ahead.
 LOOK_AGAIN = timedelta(days=1)
+# A date that came while a new schedule waited for its round is not left out.
+JUST_NOW = timedelta(seconds=1)
 
 
 class Horizon(Struct, frozen=True):
@@ -145,7 +147,7 @@ def plan(of: Due, horizon: Horizon, now: datetime) -> Plan:
     """Pure: what to make now, so that there are runs as far ahead as the horizon asks for."""
     ahead = [date for date in of.planned if date > now]
     enough_until, end = now + horizon.min_time, now + horizon.max_time
-    coming = _after(of, max(now, of.planned_until), end)
+    coming = _after(of, max(now - JUST_NOW, of.planned_until), end)
     new: list[datetime] = []
     while not _enough(ahead, horizon.min_runs, enough_until) and len(ahead) < max(horizon.max_runs, 1):
         date = next(coming, None)
@@ -194,7 +196,7 @@ def carry_out(tx: Tx, plans: list[Plan]) -> int:
     ]  # fmt: skip
     made = planned.insert_all(tx, [(template(of, source), one.new) for one, source, of in valid if one.new])
     tx.many(PLANNED, [_planned(one) for one, _, _ in valid])
-    return len(made)
+    return made
 
 
 def _locked(tx: Tx, deployment_ids: list[str]) -> dict[str, Deployment]:
@@ -262,7 +264,7 @@ def schedule_runs(
 ) -> int:
     """Make the runs of the deployment's active schedules for a time that somebody asks for, past or to come; none for a
     deployment that is not there."""
-    deployment = tx.one(store.FIND, id=deployment_id)
+    deployment = _locked(tx, [deployment_id]).get(deployment_id)
     if deployment is None:
         return 0
     wanted = []
@@ -275,4 +277,4 @@ def schedule_runs(
             if len(found) >= horizon.max_runs or _enough(found, horizon.min_runs, enough_until):
                 break
         wanted.append((template(deployment, source), found))
-    return len(planned.insert_all(tx, wanted))
+    return planned.insert_all(tx, wanted)

@@ -28,8 +28,7 @@ PUT_PLANNED = sql(
     "flow_runs.put_planned_parameters",
     None,
     """
-    insert into flow_run_parameters (flow_run_id, parameters)
-    select r.id, {json:large} from flow_run r where r.id = {uuid:id}
+    insert into flow_run_parameters (flow_run_id, parameters) values ({uuid:id}, {json:large})
     """,
 )
 DROP = sql("flow_runs.drop_parameters", None, "delete from flow_run_parameters where flow_run_id = :id")
@@ -64,5 +63,5 @@ def replace(tx: Tx, run_id: str, text: str | None) -> None:
 
 
 def put_planned(tx: Tx, rows: list[dict[str, Any]]) -> None:
-    """Keep what stands in `large` of each row whose run was made."""
+    """Keep what stands in `large` of each row."""
     tx.many(PUT_PLANNED, [row for row in rows if row["large"] is not None])

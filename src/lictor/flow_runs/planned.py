@@ -37,8 +37,8 @@ class Template(Struct):
     timezone: str | None
 
 
-# A run that is there by its key is left alone. Neither is a date taken twice when schedules are replaced: a run that
-# was made by one that is gone, and is under way already, stands for that date.
+# A plain list of values, and all questions asked before: for a row that is made by a select SQLite keeps a copy of each
+# page that it changes, to undo the statement alone, and that was half of what the row cost.
 INSERT = sql(
     "flow_runs.insert_planned",
     None,
@@ -48,21 +48,12 @@ INSERT = sql(
         deployment_version, work_queue_id, work_queue_name, parameters, idempotency_key, tags, labels,
         expected_start_time, next_scheduled_start_time, auto_scheduled, infrastructure_document_id, created_by,
         job_variables
-    )
-    select
+    ) values (
         {uuid:id}, {ts:now}, {ts:now}, {text:name}, {uuid:flow_id}, {uuid:state_id}, 'SCHEDULED', 'Scheduled', {ts:now},
         {uuid:deployment_id}, {text:deployment_version}, {uuid:work_queue_id}, {text:work_queue_name},
         {json:parameters}, {text:key}, {json:tags}, {json:labels}, {ts:date}, {ts:date}, true,
         {uuid:infrastructure_document_id}, {json:created_by}, '{}'
-    where not exists (
-        select 1 from flow_run other
-        where other.deployment_id = {uuid:deployment_id} and other.expected_start_time = {ts:date}
-        and other.auto_scheduled and not exists (
-            select 1 from deployment_schedule s
-            where s.deployment_id = {uuid:deployment_id} and cast(s.id as text) = other.created_by ->> 'id'
-        )
     )
-    on conflict (flow_id, idempotency_key) where idempotency_key is not null do nothing
     """,
 )
 INSERT_STATE = sql(
@@ -70,11 +61,30 @@ INSERT_STATE = sql(
     None,
     """
     insert into flow_run_state (id, flow_run_id, timestamp, type, name, message, state_details)
-    select r.state_id, r.id, r.state_timestamp, 'SCHEDULED', 'Scheduled', {text:message}, {json:details}
-    from flow_run r where r.id = {uuid:id}
+    values ({uuid:state_id}, {uuid:id}, {ts:now}, 'SCHEDULED', 'Scheduled', {text:message}, {json:details})
     """,
 )
-INSERTED = sql("flow_runs.inserted", str, "select id from flow_run where id {in:ids:uuid}")
+# A run that is there by its key is left alone.
+KNOWN = sql(
+    "flow_runs.known_keys",
+    str,
+    "select idempotency_key from flow_run where flow_id = {uuid:flow_id} and idempotency_key {in:keys}",
+)
+# Neither is a date taken twice when schedules are replaced: a run that was made by one that is gone, and is under way
+# already, stands for that date.
+TAKEN = sql(
+    "flow_runs.taken_dates",
+    datetime,
+    """
+    select r.expected_start_time from flow_run r
+    where r.deployment_id = {uuid:deployment_id}
+    and r.expected_start_time >= {ts:first} and r.expected_start_time <= {ts:last}
+    and r.auto_scheduled and not exists (
+        select 1 from deployment_schedule s
+        where s.deployment_id = {uuid:deployment_id} and cast(s.id as text) = r.created_by ->> 'id'
+    )
+    """,
+)
 
 # The state's other index would do as well, were this a list of deployments; but it has all scheduled runs there are.
 _PLANNED = """
@@ -116,38 +126,55 @@ MOVE = sql(
 )
 
 
-def key(deployment_id: str, schedule_id: str, local: datetime) -> str:
-    """The idempotency key of a schedule's run, as the reference has it: with the date by the schedule's clocks."""
-    return f"scheduled {deployment_id} {schedule_id} {local}"
+def insert_all(tx: Tx, planned: list[tuple[Template, list[datetime]]]) -> int:
+    """A run for each date of each template, but for those that there are already; returns how many are new.
 
-
-def insert_all(tx: Tx, planned: list[tuple[Template, list[datetime]]]) -> list[str]:
-    """A run for each date of each template, but for those that there are already; returns the ids of the new ones."""
+    Whoever calls this holds the deployments locked: what is asked first still holds when the runs are written.
+    """
     now = clock.now()
-    rows = [row for template, dates in planned for row in _rows(template, dates, now)]
+    rows = _unknown(
+        tx, [row for template, dates in planned for row in _rows(template, _free(tx, template, dates), now)]
+    )
     if not rows:
-        return []
+        return 0
     tx.many(INSERT, rows)
     tx.many(INSERT_STATE, rows)
     aside.put_planned(tx, rows)
     observed_states.note(tx, SCHEDULED, "Scheduled", now)
-    return tx.all(INSERTED, ids=[row["id"] for row in rows])
+    return len(rows)
+
+
+def _free(tx: Tx, template: Template, dates: list[datetime]) -> list[datetime]:
+    """The dates that no run of a schedule stands for that is gone."""
+    if not dates:
+        return []
+    taken = set(tx.all(TAKEN, deployment_id=template.deployment_id, first=min(dates), last=max(dates)))
+    return [date for date in dates if date not in taken] if taken else dates
+
+
+def _unknown(tx: Tx, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    keys: dict[str, list[str]] = {}
+    for row in rows:
+        keys.setdefault(row["flow_id"], []).append(row["key"])
+    known = {key for flow_id, wanted in keys.items() for key in tx.all(KNOWN, flow_id=flow_id, keys=wanted)}
+    return list({row["key"]: row for row in rows if row["key"] not in known}.values())
 
 
 def _rows(template: Template, dates: list[datetime], now: datetime) -> list[dict[str, Any]]:
     common = msgspec.structs.asdict(template)
     schedule_id, zone = common.pop("schedule_id"), zones.zone(common.pop("timezone"))
-    common |= {"now": now, "message": MESSAGE, "large": aside.moved(common)}
-    made = []
-    for date in dates:
-        local = date.astimezone(zone) if zone.key != "UTC" else date
+    common |= {"now": times.text(now), "message": MESSAGE, "large": aside.moved(common)}
+    # The idempotency key is that of the reference: with the date as Python prints it, by the schedule's clocks.
+    made, key, in_utc = [], f"scheduled {template.deployment_id} {schedule_id} ", zone.key == "UTC"
+    for date, id, state_id in zip(dates, ids.several(len(dates)), ids.several(len(dates)), strict=True):
+        local = (date if in_utc else date.astimezone(zone)).isoformat()
         own = {
-            "id": ids.new(),
-            "state_id": ids.new(),
+            "id": id,
+            "state_id": state_id,
             "name": names.slug(),
-            "key": key(template.deployment_id, schedule_id, local),
-            "date": date,
-            "details": f'{{"scheduled_time":"{times.wire(local)}"}}',
+            "key": key + local.replace("T", " "),
+            "date": times.text(date),
+            "details": f'{{"scheduled_time":"{times.with_z(local)}"}}',
         }
         made.append(common | own)
     return made

@@ -19,12 +19,27 @@ def new() -> str:
     The 12 bits after the milliseconds count in 1/4096 ms; when the clock stands still or goes back, the next step is
     taken instead, and a long standstill runs over into the milliseconds.
     """
+    return _v7(_ticks(1))
+
+
+def several(count: int) -> list[str]:
+    """So many new ids at once, in order."""
+    first = _ticks(count)
+    return [_v7(tick) for tick in range(first, first + count)]
+
+
+def _ticks(count: int) -> int:
+    """The first of so many steps that nobody else takes."""
     tick = clock.nanoseconds() * 4096 // 1_000_000
     global _last
     with _lock:
         if tick <= _last:
             tick = _last + 1
-        _last = tick
+        _last = tick + count - 1
+    return tick
+
+
+def _v7(tick: int) -> str:
     return _text(tick >> 12 << 16 | tick & 0xFFF | 0x7000, getrandbits(62) | _VARIANT)
 
 

@@ -110,5 +110,9 @@ _WRITTEN = len('"2024-01-22T15:30:45.123456Z"')
 
 def wire(instant: datetime) -> str:
     """As the reference prints an instant: in its own offset, `Z` for UTC, no fraction when it is zero."""
-    written = instant.isoformat()
+    return with_z(instant.isoformat())
+
+
+def with_z(written: str) -> str:
+    """What `isoformat` wrote, with `Z` for UTC."""
     return written[:-6] + "Z" if written.endswith("+00:00") else written

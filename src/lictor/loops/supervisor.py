@@ -71,7 +71,7 @@ class Supervisor:
             return
         self._stopping.set()
         for service in self.services:
-            service.nudge()
+            service.nudge(at_once=True)
         _, late = await asyncio.wait(self._tasks, timeout=FINISH_WITHIN)
         for task in late:
             task.cancel()
