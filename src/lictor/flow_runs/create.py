@@ -49,6 +49,7 @@ class Origin(Struct):
     flow_name: str
     flow_tags: list[str]
     flow_labels: dict[str, Any]
+    deployment_flow_id: str | None
     deployment_name: str | None
     deployment_tags: list[str] | None
     deployment_labels: dict[str, Any] | None
@@ -63,7 +64,7 @@ FLOW_ALONE = sql(
     "flow_runs.flow_alone",
     Origin,
     """
-    select f.name, f.tags, f.labels, null, null, null, null, null, null from flow f
+    select f.name, f.tags, f.labels, null, null, null, null, null, null, null from flow f
     where f.id = :flow_id and f.deleted is null
     """,
 )
@@ -71,7 +72,7 @@ ORIGIN = sql(
     "flow_runs.origin",
     Origin,
     """
-    select f.name, f.tags, f.labels, d.name, d.tags, d.labels, d.version, t.name, t.tags from flow f
+    select f.name, f.tags, f.labels, d.flow_id, d.name, d.tags, d.labels, d.version, t.name, t.tags from flow f
     left join deployment d on d.id = {uuid:deployment_id}
     left join task_run t on t.id = {uuid:task_run_id}
     where f.id = :flow_id and f.deleted is null
@@ -272,7 +273,8 @@ def _job_variables(wanted: FlowRunCreate) -> msgspec.Raw | None:
 
 def _labels(wanted: FlowRunCreate, origin: Origin) -> dict[str, Any]:
     own = wanted.labels or {}
-    flow_label = {"prefect.flow.id": str(wanted.flow_id)}
+    # A deployment's runs bear its flow, as in the reference, also where they are made for another one.
+    flow_label = {"prefect.flow.id": origin.deployment_flow_id or str(wanted.flow_id)}
     if origin.deployment_name is None:
         return origin.flow_labels | flow_label | own
     deployment_label = {"prefect.deployment.id": str(wanted.deployment_id)}

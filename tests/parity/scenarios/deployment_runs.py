@@ -37,6 +37,14 @@ def create(s: Session) -> None:
 
 
 @scenario
+def of_another_flow(s: Session) -> None:
+    make(s, labels={"of": "deployment"})
+    s.post("/flows/", {"name": "$uniq-other", "labels": {"of": "flow"}}, save="other")
+    s.post("/flow_runs/", {"flow_id": "{other.id}", "deployment_id": "{d.id}", "labels": {"own": 1}}, save="run")
+    s.get("/flow_runs/{run.id}")
+
+
+@scenario
 def create_badly(s: Session) -> None:
     make(s)
     path = "/deployments/{d.id}/create_flow_run"
