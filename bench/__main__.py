@@ -29,12 +29,15 @@ UNITS = {
     "life": (2000, 40),
     "logs": (2000, 60),
     "events": (10, 1),
-    "late": (5000, 100),
+    "late": (2000, 40),
     "scheduler": (1000, 20),
     "poll": (2000, 40),
     "memory": (10_000, 200),
 }
 STARTS = 5
+ROUNDS = 3
+# Where a round is mostly waiting: the reference looks for late runs every five seconds, and runs are made one by one.
+FEWER_ROUNDS = {"late": 2}
 # Benches that need no opponent, or bring their own.
 ALONE: dict[str, Callable[[argparse.Namespace], int]] = {
     "automations": automations.run,
@@ -50,7 +53,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("load", nargs="?", default="life", choices=list(LOADS), help="what to profile")
     parser.add_argument("--units", type=int, help="units of a round for Lictor (the reference takes 1/50 of it)")
     parser.add_argument("--clients", type=int, default=8, help="concurrent keep-alive connections (8)")
-    parser.add_argument("--rounds", type=int, default=3, help="rounds of each server, interleaved (3)")
+    parser.add_argument("--rounds", type=int, help="rounds of each server, interleaved (3; late: 2)")
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--reference", type=Path, metavar="PREFECT", help="`prefect` command of an environment with it")
     parser.add_argument("--without-lictor", action="store_true", help="measure the reference alone")
@@ -89,7 +92,8 @@ def run(name: str, pair: list[Opponent], options: argparse.Namespace) -> dict[st
         case "memory":
             rows, column = [resting.memory(each, options.clients) for each in pair], "worked_mb"
         case _:
-            results = measure.compare(LOADS[name], pair, options.rounds, options.clients)
+            rounds = options.rounds or FEWER_ROUNDS.get(name, ROUNDS)
+            results = measure.compare(LOADS[name], pair, rounds, options.clients)
             rows, column = [result.summary() for result in results], "cpu_ms"
     report.show(f"{name} on {options.database}, {options.clients} clients", rows)
     times = report.ratio(rows, column)
