@@ -39,6 +39,11 @@ def by_sql(db: Database, filter: EventFilter) -> list[int]:
         found = [one.position for one in listing.page(tx, filter, 50)]
         assert listing.page(tx, filter, 2, 1) == listing.page(tx, filter, 50)[1:3]
         assert len(found) == listing.count(tx, filter)
+        first = listing.first_page(tx, filter, 50)
+        assert (len(found), [one.id for one in listing.page(tx, filter, 50)]) == (
+            first.total,
+            [e.id for e in first.events],
+        )
         return found
 
     return db.read_now(body)

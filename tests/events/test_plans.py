@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -15,6 +16,7 @@ from lictor.db.statement import composed
 from lictor.events import counting, listing, loops, reading, streaming, tallies
 from lictor.events.counting import Countable, CountQuery
 from lictor.events.filters import EventFilter
+from lictor.events.listing import After, Continuation
 
 EVENTS = 30_000
 FILL = f"""
@@ -43,6 +45,12 @@ def ask(**wanted: Any) -> Callable[[Tx], object]:
     return lambda tx: listing.first_page(tx, filter, 50)
 
 
+def behind(**wanted: Any) -> Callable[[Tx], object]:
+    filter = msgspec.convert(WEEKS | wanted, EventFilter)
+    after = After(datetime(2026, 1, 10, tzinfo=UTC), 9)
+    return lambda tx: listing.next_page(tx, Continuation(filter, 10_000_000, 50, 9_000_000, after))
+
+
 def total(**wanted: Any) -> Callable[[Tx], object]:
     filter = msgspec.convert(WEEKS | wanted, EventFilter)
     return lambda tx: listing.tallied(tx, filter)
@@ -64,7 +72,15 @@ CASES: dict[str, tuple[Callable[[Tx], object], str]] = {
     "by hour": (count(Countable.time), BY_TIME),
     "by hour without some names": (count(Countable.time, **EXCLUDING), BY_TIME),
     "by name": (count(Countable.event), BY_TALLY),
-    "by name of those with a label": (count(Countable.event, resource={"labels": {"a": "b"}}), BY_NAME),
+    "by name of those with a label": (count(Countable.event, resource={"labels": {"a": "b"}}), BY_TIME),
+    "by hour of those with a label": (count(Countable.time, resource={"labels": {"a": "b"}}), BY_TIME),
+    "by resource": (count(Countable.resource), BY_TIME),
+    "with a text": (ask(text={"query": "somewhere"}), BY_TIME),
+    "of what begins so": (ask(any_resource={"id_prefix": ["run 777"]}), BY_RESOURCE),
+    "of either": (ask(any_resource={"id": ["run 7", "run 77", "run 777"]}, event={"name": ["event 3"]}), BY_RESOURCE),
+    "of both": (ask(any_resource=[{"id": ["run 7"]}, {"id": ["run 77"]}]), BY_RESOURCE),
+    "far back": (behind(), BY_TIME),
+    "far back of a resource": (behind(any_resource={"id": ["run 77"]}), BY_RESOURCE),
     "how many in weeks": (total(), BY_TALLY),
     "how many in weeks without some names": (total(**EXCLUDING), BY_TALLY),
     "weeks by hour": (count(Countable.time, **WEEKS), BY_TALLY),

@@ -107,6 +107,7 @@ SQLITE = Dialect(
         "matches": lambda column, name: f"{column} glob replace(:{name}, '[', '[[]')",
         # Whether a text has another in it, which is in lower case; case matters for what is not ASCII.
         "contains": lambda column, name: f"{column} like {_containing(':' + name)} escape '\\'",
+        "in_order_of_bytes": lambda _table, _column: "",
         "ts": _bare,
         "uuid": _bare,
         "text": _bare,
@@ -171,6 +172,7 @@ POSTGRES = Dialect(
         "starts": lambda column, name: f"starts_with({column}, cast(:{name} as text))",
         "matches": lambda column, name: f"{column} like {_like_pattern(name)}",
         "contains": lambda column, name: f'strpos(lower(({column}) collate "C"), cast(:{name} as text)) > 0',
+        "in_order_of_bytes": lambda table, column: f'alter table {table} alter column {column} type text collate "C"',
         "ts": _cast("timestamptz"),
         "uuid": _cast("uuid"),
         "text": _cast("text"),

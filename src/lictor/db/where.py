@@ -27,11 +27,11 @@ class Where:
 
     def add_any(self, alternatives: list[Where]) -> None:
         """Add the OR of several conjunctions; an empty conjunction is true."""
-        self.conditions.append("(" + " or ".join(f"({self._take(one)})" for one in alternatives) + ")")
+        self.conditions.append("(" + " or ".join(f"({self.take(one)})" for one in alternatives) + ")")
 
     def add_exists(self, select: str, inner: Where) -> None:
         """Add ``exists (select … and <inner>)``; ``select`` ends where conditions may be added with ``and``."""
-        self.conditions.append(f"exists ({select} and {self._take(inner)})")
+        self.conditions.append(f"exists ({select} and {self.take(inner)})")
 
     def text(self) -> str:
         return " and ".join(self.conditions) if self.conditions else "true"
@@ -39,7 +39,8 @@ class Where:
     def __bool__(self) -> bool:
         return bool(self.conditions)
 
-    def _take(self, other: Where) -> str:
+    def take(self, other: Where) -> str:
+        """The text of other conditions, whose parameters are these ones' from now on."""
         return self._own(other.text(), other.params)
 
     def _own(self, condition: str, params: dict[str, Any]) -> str:

@@ -10,10 +10,11 @@ from itertools import pairwise
 from typing import Annotated
 
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
-from lictor.db import Tx
-from lictor.events import filters, listing, tallies
-from lictor.events.filters import EventFilter
+from lictor.db import Tx, Where
+from lictor.events import filters, listing, settling, sifting, tallies
+from lictor.events.filters import EventFilter, Order
 from lictor.events.listing import Narrowed
 from lictor.events.types import RESOURCE_NAME
 from lictor.kit import clock, times
@@ -68,7 +69,7 @@ class EventCount(Struct):
 
 def count(tx: Tx, countable: Countable, query: CountQuery) -> list[EventCount]:
     """Raises Unprocessable for more than a thousand spans, whatever is counted, as the reference."""
-    wanted = query.filter
+    wanted = settling.settled(tx, query.filter)
     try:
         size = timedelta(seconds=SECONDS[query.time_unit] * query.time_interval)
         check_spans(wanted, size)
@@ -118,6 +119,8 @@ def _by_time(tx: Tx, wanted: EventFilter, unit: TimeUnit, size: timedelta) -> li
         return []
     counts = _tallied(tx, wanted, edges)
     if counts is None:
+        counts = _sifted(tx, wanted, edges)
+    if counts is None:
         found = listing.to_count(tx, wanted, listing.FEW)
         counts = _of_few(tx, found, edges) if found.few else _of_spans(tx, wanted, edges)
     return [
@@ -143,11 +146,29 @@ def _of_few(tx: Tx, found: Narrowed, edges: list[datetime]) -> list[int]:
     return counts
 
 
+def _sifted(tx: Tx, wanted: EventFilter, edges: list[datetime]) -> list[int] | None:
+    """By looking through the log, if there is no other way."""
+    where = listing.to_sift(tx, wanted)
+    if where is None:
+        return None
+    counts = [0] * len(edges)
+    found = Narrowed(where, False, sifting.SOURCE)
+    for since, until in sifting.stretches(tx, wanted):
+        first, behind = bisect_right(edges, since), bisect_right(edges, until)
+        parts = [since, *edges[first:behind], until + MICROSECOND]
+        for span, many in enumerate(_of_parts(tx, found, parts), first - 1):
+            counts[span] += many
+    return counts
+
+
 def _of_spans(tx: Tx, wanted: EventFilter, edges: list[datetime]) -> list[int]:
-    """One range of an index for each span."""
     since, until = listing.period(wanted)
     clipped = [max(edges[0], since), *edges[1:-1], min(edges[-1], until + MICROSECOND)]
-    found = listing.to_count(tx, wanted, listing.FEW, occurred=False)
+    return _of_parts(tx, listing.to_count(tx, wanted, listing.FEW, occurred=False), clipped)
+
+
+def _of_parts(tx: Tx, found: Narrowed, edges: list[datetime]) -> list[int]:
+    """One range of an index for each."""
     text = f"""
         select (
             select {found.many} from {found.source}
@@ -156,18 +177,7 @@ def _of_spans(tx: Tx, wanted: EventFilter, edges: list[datetime]) -> list[int]:
         ) from (select value as low, lead(value) over (order by value) as high from {{each:edges}}) spans
         where high is not null order by low
     """
-    return tx.composed(int, text, found.where, edges=[times.text(edge) for edge in clipped])
-
-
-class _Counted(Struct):
-    value: str
-    label: str
-    count: int
-    oldest: datetime
-    latest: datetime
-
-    def as_count(self) -> EventCount:
-        return EventCount(self.value, self.label, self.count, self.oldest, self.latest)
+    return tx.composed(int, text, found.where, edges=[times.text(edge) for edge in edges])
 
 
 # Step by step from each name to the next, in an index: there are few names and many events.
@@ -196,22 +206,49 @@ def _by_name(tx: Tx, wanted: EventFilter) -> list[EventCount]:
     tallied = None if names is None else tallies.by_name(tx, listing.period(wanted), names)
     if tallied is not None:
         return [EventCount(row.event, row.event, row.events, row.oldest, row.latest) for row in tallied]
+    where = listing.to_sift(tx, wanted)
+    if where is not None:
+        return _added(tx, wanted, where, _NAMES_OF_FEW)
     found = listing.narrowed(tx, wanted)
     text = _NAMES_OF_FEW.replace("{source}", found.source) if found.few else _NAMES
-    return [row.as_count() for row in tx.composed(_Counted, text, found.where)]
+    return tx.composed(EventCount, text, found.where)
+
+
+# The label is the name in the resource's latest event. That is mostly the last that was written of it, which is found
+# sooner than by its time.
+_LABEL = f"coalesce({{key:n.resource:{RESOURCE_NAME}}}, {{key:n.resource:prefect.name}}, n.resource_id)"
+_RESOURCES = f"""
+    select c.value, coalesce(
+        (select {_LABEL} from events n where n.position = c.last and n.occurred = c.latest),
+        (
+            select {_LABEL} from events n where n.occurred = c.latest and n.resource_id = c.value
+            order by n.position desc limit 1
+        )
+    ) as label, c.many, c.oldest, c.latest from (
+        select e.resource_id as value, count(*) as many, min(e.occurred) as oldest, max(e.occurred) as latest,
+            max(e.position) as last
+        from {{source}} where {{where}} group by e.resource_id
+    ) c order by c.many desc, label
+"""
 
 
 def _by_resource(tx: Tx, wanted: EventFilter) -> list[EventCount]:
-    """The label is the name in the resource's latest event."""
+    where = listing.in_log(tx, wanted)
+    if where is not None:
+        return _added(tx, wanted, where, _RESOURCES)
     found = listing.narrowed(tx, wanted)
-    text = f"""
-        select c.value, (
-            select coalesce(
-                {{key:n.resource:{RESOURCE_NAME}}}, {{key:n.resource:prefect.name}}, n.resource_id
-            ) from events n where n.occurred = c.latest and n.resource_id = c.value order by n.position desc limit 1
-        ) as label, c.many, c.oldest, c.latest from (
-            select e.resource_id as value, count(*) as many, min(e.occurred) as oldest, max(e.occurred) as latest
-            from {found.source} where {{where}} group by e.resource_id
-        ) c order by c.many desc, label
-    """
-    return [row.as_count() for row in tx.composed(_Counted, text, found.where)]
+    text = _RESOURCES.replace("{source}", found.source)
+    return tx.composed(EventCount, text, found.where)
+
+
+def _added(tx: Tx, wanted: EventFilter, where: Where, text: str) -> list[EventCount]:
+    """From the counts of stretches of the log, the newest first: a label is that of the latest event."""
+    text = text.replace("{source}", sifting.SOURCE).replace("{where}", sifting.WITHIN)
+    counts: dict[str, EventCount] = {}
+    for since, until in sifting.stretches(tx, replace(wanted, order=Order.DESC)):
+        for older in tx.composed(EventCount, text, where, since=since, until=until):
+            newer = counts.setdefault(older.value, older)
+            if newer is not older:
+                newer.count += older.count
+                newer.start_time = older.start_time
+    return sorted(counts.values(), key=lambda count: (-count.count, count.label))

@@ -27,6 +27,9 @@ T = TypeVar("T")
 # SQLite has no room for a thousand alternatives. Lists of whole ids and names are one condition each.
 MOST_CONDITIONS = 800
 
+# Resources whose events are brought into one order.
+MOST_MERGED = 100
+
 DEFAULT_PERIOD = timedelta(days=180)
 
 # Labels to patterns, one or several.
@@ -216,20 +219,26 @@ class Mention(NamedTuple):
         return len(self.ids) == 1
 
     @property
+    def several(self) -> bool:
+        """Whether they are few enough to look at each."""
+        return len(self.ids) <= MOST_MERGED
+
+    @property
     def alone(self) -> bool:
         """Whether nothing is asked beside that but when it occurred, so that the rows tell which events they are."""
         return nothing_but_names(self.rest) and not _names(self.rest)
 
-    def add(self, found: Where, *, occurred: bool) -> None:
-        _add(found, equals_any(on("r.resource_id"), self.ids, "text"))
+    def add(self, found: Where, *, occurred: bool = True, ids: bool = True) -> None:
+        if ids:
+            _add(found, equals_any(on("r.resource_id"), self.ids, "text"))
         if occurred:
             _add_period(found, self.rest, "r")
         if len(self.kinds) < len(KINDS):
             found.add(f"r.kind in ({', '.join(str(kind) for kind in self.kinds)})")
 
 
-def mention(wanted: EventFilter) -> Mention | None:
-    """By which resources the filter's events are best found."""
+def mentions(wanted: EventFilter) -> list[Mention]:
+    """By which resources the filter's events may be found, what is likely to be best first."""
     found: list[Mention] = []
     for name, kinds in (("any_resource", KINDS), ("related", (RELATED, BOTH)), ("resource", (ABOUT, BOTH))):
         parts = _listed(getattr(wanted, name))
@@ -240,7 +249,7 @@ def mention(wanted: EventFilter) -> Mention | None:
                 left = [one for one in parts if one is not part] if said else parts
                 rest = replace(wanted, **{name: left if name != "resource" else next(iter(left), None)})
                 found.append(Mention(ids, kinds, rest))
-    return min(found, key=lambda one: (not one.single, not one.alone), default=None)
+    return sorted(found, key=lambda one: (not one.single, not one.several, not one.alone))
 
 
 def candidates(wanted: EventFilter) -> list[tuple[Where, bool]]:

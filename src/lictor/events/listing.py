@@ -11,9 +11,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from lictor.db import Tx, Where
+from lictor.db import Tx, Where, sql
 from lictor.db.statement import composed
-from lictor.events import filters, reading, sifting, tallies
+from lictor.events import filters, reading, settling, sifting, tallies
 from lictor.events.filters import EventFilter, Mention, Order
 from lictor.events.reading import Recorded
 from lictor.events.types import ReceivedEvent
@@ -56,6 +56,13 @@ class Slice(NamedTuple):
     next_token: str | None
 
 
+SOME = sql(
+    "events.some_of_resource",
+    int,
+    "select 1 from event_resources r where r.resource_id = {text:resource_id} limit :limit",
+)
+
+
 class Narrowed(NamedTuple):
     """Where the filter's events are found, and on what conditions; `at` has when they occurred and their positions.
 
@@ -69,20 +76,25 @@ class Narrowed(NamedTuple):
     many: str = "count(*)"
 
 
-def first_page(tx: Tx, wanted: EventFilter, size: int) -> Slice:
+def first_page(tx: Tx, asked: EventFilter, size: int) -> Slice:
+    wanted = settling.settled(tx, asked)
     total = tallied(tx, wanted)
     if total is None and (where := to_sift(tx, wanted)) is not None:
         positions, total = sifting.page(tx, wanted, where, size)
-        return _slice(tx, Continuation(wanted, total, size, 0), positions)
-    if total is None:
-        total = count(tx, wanted)
-    return next_page(tx, Continuation(wanted, total, size, 0))
+    else:
+        total = count(tx, wanted) if total is None else total
+        positions = _positions(tx, wanted, _size(wanted, size))
+    return _slice(tx, Continuation(asked, total, size, 0), positions)
 
 
 def next_page(tx: Tx, at: Continuation) -> Slice:
     """The page that a token leads to; the total is still the first page's."""
-    size = min(at.page_size, len(at.filter.id.id)) if at.filter.id.id else at.page_size
-    return _slice(tx, at, _positions(tx, at.filter, size, at.offset, at.after) if size else [])
+    wanted = settling.settled(tx, at.filter)
+    return _slice(tx, at, _positions(tx, wanted, _size(wanted, at.page_size), at.offset, at.after))
+
+
+def _size(wanted: EventFilter, size: int) -> int:
+    return min(size, len(wanted.id.id)) if wanted.id.id else size
 
 
 def _slice(tx: Tx, at: Continuation, positions: list[int]) -> Slice:
@@ -103,11 +115,25 @@ def _behind(wanted: EventFilter, after: After) -> EventFilter:
 
 def to_sift(tx: Tx, wanted: EventFilter) -> Where | None:
     """The conditions of a filter for which the log is looked through, but for its period."""
-    mention = filters.mention(wanted)
-    if wanted.distinct or wanted.id.id or filters.nothing_but_names(wanted) or (mention and mention.single):
+    return None if wanted.distinct or filters.nothing_but_names(wanted) else in_log(tx, wanted)
+
+
+def in_log(tx: Tx, wanted: EventFilter) -> Where | None:
+    """The same, if all events of its period must be read."""
+    mention = _best(tx, wanted)
+    if wanted.id.id or (mention and mention.several):
         return None
     found = _in_log(tx, wanted, FEW, occurred=False)
     return None if found.few else found.where
+
+
+def _best(tx: Tx, wanted: EventFilter) -> Mention | None:
+    """By which resources the filter's events are found: of several that all must concern, the one with the fewest."""
+    found = filters.mentions(wanted)
+    singles = [one for one in found if one.single]
+    if len(singles) > 1:
+        return min(singles, key=lambda one: len(tx.all(SOME, resource_id=one.ids[0], limit=FEW)))
+    return found[0] if found else None
 
 
 def narrowed(tx: Tx, wanted: EventFilter, *, whole: bool = True) -> Narrowed:
@@ -117,22 +143,32 @@ def narrowed(tx: Tx, wanted: EventFilter, *, whole: bool = True) -> Narrowed:
     Planners cannot know how many events resources have: that is anything from one to all of them, and reading the log
     in order until a page is full is as bad for the one as gathering and sorting is for the other.
     """
-    mention = filters.mention(wanted)
-    if mention is not None and mention.single:
-        return _mentioned(mention, whole=whole)
-    return _in_log(tx, wanted, FEW)
+    mention = _best(tx, wanted)
+    if mention is None or not mention.several:
+        return _in_log(tx, wanted, FEW)
+    return _mentioned(mention, whole=whole) if mention.single else _of_several(mention)
 
 
 def to_count(tx: Tx, wanted: EventFilter, few: int, *, occurred: bool = True) -> Narrowed:
-    """The same for who wants no order. Of several resources up to `few` events are found by their positions; the
-    conditions on when they `occurred` can be left out."""
-    mention = filters.mention(wanted)
-    if mention is not None and (mention.single or mention.alone):
+    """The same for who wants no order. Of others up to `few` events are found by their positions; the conditions on
+    when they `occurred` can be left out."""
+    mention = _best(tx, wanted)
+    if mention is not None and (mention.several or mention.alone):
         return _mentioned(mention, occurred=occurred)
     return _in_log(tx, wanted, few, occurred=occurred)
 
 
-def _mentioned(mention: Mention, *, whole: bool = False, occurred: bool = True) -> Narrowed:
+def _of_several(mention: Mention) -> Narrowed:
+    """Each event once, though it may concern several of the resources."""
+    where, rows = Where(), Where()
+    mention.add(rows)
+    select = f"select distinct r.occurred, r.position from event_resources r where {where.take(rows)}"
+    where.add("e.position = r.position")
+    filters.add(where, mention.rest, occurred=False)
+    return Narrowed(where, True, f"({select}) r cross join events e", "r")
+
+
+def _mentioned(mention: Mention, *, occurred: bool = True, whole: bool = False) -> Narrowed:
     where = Where()
     mention.add(where, occurred=occurred)
     many = "count(*)" if mention.single else "count(distinct r.position)"
@@ -178,6 +214,8 @@ def _positions(tx: Tx, wanted: EventFilter, limit: int, offset: int = 0, after: 
     if where is not None:
         _add_after(where, wanted, "e", after)
         return sifting.first(tx, wanted, where, offset + limit)[offset:]
+    if not wanted.distinct and (mention := _best(tx, wanted)) and mention.several and not mention.single:
+        return _merged(tx, wanted, mention, limit, offset, after)
     found = narrowed(tx, wanted, whole=wanted.distinct)
     _add_after(found.where, wanted, found.at, after)
     direction = DIRECTIONS[wanted.order]
@@ -194,6 +232,31 @@ def _positions(tx: Tx, wanted: EventFilter, limit: int, offset: int = 0, after: 
         order by ranked.occurred{direction}, ranked.position{direction} limit :limit offset :offset
     """
     return tx.composed(int, text, found.where, limit=limit, offset=offset)
+
+
+def _merged(tx: Tx, wanted: EventFilter, mention: Mention, limit: int, offset: int, after: After | None) -> list[int]:
+    """From the first events of each resource."""
+    where = Where()
+    mention.add(where, ids=False)
+    _add_after(where, wanted, "r", after)
+    source = "event_resources r"
+    if not mention.alone:
+        source = "event_resources r cross join events e"
+        where.add("e.position = r.position")
+        filters.add(where, mention.rest, occurred=False)
+    direction = DIRECTIONS[wanted.order]
+    arms = [
+        f"""select * from (
+            select r.occurred, r.position from {source} where r.resource_id = {{text:id{index}}} and {where.text()}
+            order by r.occurred{direction}, r.position{direction} limit :most
+        ) r{index}"""
+        for index in range(len(mention.ids))
+    ]
+    text = f"""
+        select r.position from ({" union ".join(arms)}) r
+        order by r.occurred{direction}, r.position{direction} limit :limit offset :offset"""
+    ids = {f"id{index}": id for index, id in enumerate(mention.ids)}
+    return tx.all(composed(int, text), **where.params, **ids, most=offset + limit, limit=limit, offset=offset)
 
 
 def _add_after(where: Where, wanted: EventFilter, at: str, after: After | None) -> None:

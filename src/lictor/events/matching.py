@@ -85,18 +85,24 @@ def _ids(wanted: EventFilter) -> list[Test]:
 def _names(wanted: EventNameFilter | None) -> list[Test]:
     if wanted is None:
         return []
-    tests: list[Test] = []
+    meant = names(wanted)
+    return [lambda line: meant(line.event)]
+
+
+def names(wanted: EventNameFilter) -> Callable[[str], bool]:
+    """Whether events of a name are meant."""
+    tests: list[Callable[[str], bool]] = []
     prefixes, excluded_prefixes = tuple(wanted.prefix or ()), tuple(wanted.exclude_prefix or ())
-    names, excluded = frozenset(wanted.name or ()), frozenset(wanted.exclude_name or ())
-    if names:
-        tests.append(lambda line: line.event in names)
+    exact, excluded = frozenset(wanted.name or ()), frozenset(wanted.exclude_name or ())
+    if exact:
+        tests.append(lambda name: name in exact)
     if prefixes:
-        tests.append(lambda line: line.event.startswith(prefixes))
+        tests.append(lambda name: name.startswith(prefixes))
     if excluded:
-        tests.append(lambda line: line.event not in excluded)
+        tests.append(lambda name: name not in excluded)
     if excluded_prefixes:
-        tests.append(lambda line: not line.event.startswith(excluded_prefixes))
-    return tests
+        tests.append(lambda name: not name.startswith(excluded_prefixes))
+    return lambda name: all(test(name) for test in tests)
 
 
 def _primary(wanted: EventResourceFilter | None) -> list[Test]:
