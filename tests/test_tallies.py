@@ -11,10 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests import rows
+from tests.architecture.test_plans import steps
 
 from lictor import flows, tallies
-from lictor.db import Database, Tx
+from lictor.db import Database, Tx, Where
 from lictor.db.statement import composed
+from lictor.filters.history import Interval, run_history
 from lictor.flow_runs import changes, listing, transitions
 from lictor.flow_runs.listing import FlowRunHistory, FlowRunQuery
 from lictor.flow_runs.transitions import Orchestration
@@ -81,7 +83,7 @@ def read(db: Database, count: int) -> list[Any]:
         assert late == pytest.approx(plainly_late), body
         found.append(db.read_now(listing.count, wanted))
     for begin, end in spans:
-        for seconds in (3_600.0, 10_001.0, 86_400.0):
+        for seconds in (700.0, 3_600.0, 10_001.0, 86_400.0):
             span = {"history_start": (NOW - begin).isoformat(), "history_end": (NOW - end).isoformat()}
             wanted = query(FlowRunHistory, **span, history_interval_seconds=seconds)
             plain = query(FlowRunHistory, **span, history_interval_seconds=seconds, **plainly)
@@ -142,6 +144,59 @@ def test_what_is_told_is_what_a_scan_would_tell(
         settle_all(db)
         assert read(db, len(runs)) == told
     assert db.read_now(tallies.check) == []
+
+
+@pytest.mark.parametrize("seconds", [600, 700, 900, 1_000.5, 1_799, 3_333])
+def test_intervals_that_meet_within_a_slot_share_its_runs(db: Database, seconds: float) -> None:
+    flow_id = db.write_now(rows.a_flow)
+
+    def begin(tx: Tx) -> None:
+        for number in range(150):
+            at = NOW - timedelta(hours=7, microseconds=number) + timedelta(seconds=97 * number)
+            a_run(tx, flow_id, at, "FAILED" if number % 3 else "COMPLETED")
+        a_run(tx, flow_id, NOW - timedelta(hours=5), "RUNNING")
+
+    db.write_now(begin)
+    settle_all(db)
+    span = {"history_start": NOW - timedelta(hours=8), "history_end": NOW, "history_interval_seconds": seconds}
+    wanted = query(FlowRunHistory, **span)
+    plain = query(FlowRunHistory, **span, flows={"name": {"like_": "flow"}})
+    found = db.read_now(listing.history, wanted)
+    assert rounded(found) == rounded(db.read_now(listing.history, plain))
+    assert sum(state.count_runs for interval in found for state in interval.states) == 151
+
+
+DENSE = """
+    insert into flow_run (
+        id, created, updated, name, flow_id, state_type, state_name, expected_start_time, start_time, end_time
+    )
+    with recursive n (i) as (select 1 union all select i + 1 from n where i < 6000)
+    select cast(i as text), {ts:begin}, {ts:begin}, 'run', :flow_id, 'COMPLETED', 'Completed', moment, moment, moment
+    from (select i, {add_seconds:begin:i * 4} as moment from n cross join (select {ts:begin} as begin) b) numbers
+"""
+
+
+@pytest.mark.only_on("sqlite")
+def test_intervals_hardly_longer_than_a_slot_read_few_of_its_runs(db: Database) -> None:
+    begin = NOW - timedelta(hours=10)
+
+    def fill(tx: Tx) -> None:
+        tx.run(composed(None, DENSE), flow_id=rows.a_flow(tx), begin=begin)
+
+    db.write_now(fill)
+    settle_all(db)
+    span = {"history_start": begin, "history_end": begin + timedelta(hours=7), "history_interval_seconds": 1_700}
+    wanted = query(FlowRunHistory, **span)
+
+    def plainly(tx: Tx) -> list[Interval]:
+        return run_history(tx, "flow_run r", wanted, Where(), plain=True)
+
+    def look(tx: Tx) -> None:
+        found = listing.history(tx, wanted)
+        assert rounded(found) == rounded(plainly(tx))
+        assert 3 * steps(tx, lambda tx: listing.history(tx, wanted)) < steps(tx, plainly)
+
+    db.read_now(look)
 
 
 def insert(tx: Tx, flow_id: str, at: datetime) -> str:

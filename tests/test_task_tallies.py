@@ -133,7 +133,7 @@ def questions() -> list[tuple[Any, Any]]:
             asked.append((wanted(TaskRunQuery, body, extra), wanted(TaskRunQuery, body | PLAINLY, extra)))
             for begin, end in SPANS:
                 span = {"history_start": (NOW - begin).isoformat(), "history_end": (NOW - end).isoformat()}
-                grid = extra | span | {"history_interval_seconds": 10_001.0}
+                grid = extra | span | {"history_interval_seconds": 10_001.0 if extra else 1_300.0}
                 if "expected_start_time" not in body:
                     asked.append((wanted(TaskRunHistory, body, grid), wanted(TaskRunHistory, body | PLAINLY, grid)))
     for begin, end in SPANS:

@@ -14,8 +14,9 @@ from lictor.filters.leaves import Operator, Period
 from lictor.kit import clock
 from lictor.states.types import TERMINAL
 from lictor.tallies import task_runs
-from lictor.tallies.ledger import SLOT_END, Ledger, ranges, settled
-from lictor.tallies.slots import FIRST, LAST, SLOT, TICK, TOUCHED_AFTER, Span, crossing, floor, is_old
+from lictor.tallies.cutting import PLACES, Cut
+from lictor.tallies.ledger import Ledger, ranges, settled
+from lictor.tallies.slots import FIRST, LAST, SLOT, TICK, TOUCHED_AFTER, Span, floor, is_old
 
 _TASKS = "(select count(*) from task_run own where own.flow_run_id = r.id)"
 
@@ -173,33 +174,41 @@ def by_state(tx: Tx) -> list[OfState]:
     return tx.all(BY_STATE, **LEDGER.span(tx, FIRST, LAST).params())
 
 
+_PARTS = """
+    select r.place, r.expected_start_time, r.state_type || '' as state_type, r.state_name || '' as state_name,
+        r.start_time, r.state_timestamp, r.total_run_time
+    from (
+        select p.place, r.* from part p cross join {within:flow_run r:r.expected_start_time:p.low:p.high}
+        and {quarter:p.low} not in (select u.slot from flow_run_unsettled u)
+    ) r"""
+_SECONDS = f"{history.positive(estimates.run_time_sql('r'))}, {estimates.lateness_sql('r')}"
 _HISTORY = f"""
-    with ranges (s, e) as (
-        {_RANGES}
-        union select c.slot, {SLOT_END % "c.slot"}
-            from (select cast(each.value as {{ts_type}}) as slot from {{each:crossing:timestamptz}}) c
-    ),
+    with ranges (s, e) as ({_RANGES}),
+    {PLACES},
     moment as (select {{ts:now}} as now)
     select cast(place as integer), state_type, state_name, cast(sum(runs) as integer), sum(run_time), sum(lateness)
     from (
-        select {history.interval("r.slot")} as place, r.state_type, r.state_name, r.runs, r.run_time, r.lateness
-        from flow_run_tally r
-        where {_SETTLED} and r.slot {{not_in:crossing:timestamptz}} and {{where}}
+        select w.place, r.state_type, r.state_name, r.runs, r.run_time, r.lateness
+        from whole w cross join {{within:flow_run_tally r:r.slot:w.low:w.high}}
+        and r.slot not in (select u.slot from flow_run_unsettled u) and {{where}}
         union all
-        select {history.interval("r.expected_start_time")}, r.state_type, r.state_name, 1,
-            {history.positive(estimates.run_time_sql("r"))}, {estimates.lateness_sql("r")}
+        select r.place, r.state_type, r.state_name, 1, {_SECONDS}
+        from ({_PARTS}) r cross join moment where {{where}}
+        union all
+        select {history.interval("r.expected_start_time")}, r.state_type, r.state_name, 1, {_SECONDS}
         from ({_RUNS}) r cross join moment where r.state_type is not null and {{where}}
     ) parts
-    group by 1, 2, 3 order by 1, 2, 3"""
+    group by 1, 2, 3"""
 
 
 def intervals(tx: Tx, grid: Grid, states: Where) -> list[Interval]:
     """How many runs there were by interval; see `filters.history`."""
     found = LEDGER.span(tx, grid.start, grid.edge(grid.length) - TICK)
-    params = {**history.grid_params(grid), "crossing": crossing(grid.edge, grid.length, found)}
-    return history.filled(grid, tx.composed(history.Row, _HISTORY, states, **params, **found.params()))
+    cut = Cut(grid, found)
+    params = {**history.grid_params(grid), **cut.params(), **found.params()}
+    return history.filled(grid, cut.summed(tx.composed(history.Row, _HISTORY, states, **params)))
 
 
 def worth_it(grid: Grid) -> bool:
-    """Whether there are slots wholly within an interval."""
-    return grid.step >= 2 * SLOT
+    """Whether most of a slot is in one interval, as a rule."""
+    return grid.step >= SLOT * 2 / 3

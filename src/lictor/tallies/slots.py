@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -61,10 +60,3 @@ def ceil(instant: datetime) -> datetime:
 def is_old(instant: datetime | None) -> bool:
     """Whether what happens to a run that was expected then has to be told."""
     return instant is not None and instant < clock.now() - TOUCHED_AFTER
-
-
-def crossing(edge: Callable[[int], datetime], count: int, found: Span) -> list[str]:
-    """Of the slots of a time that is cut into intervals, those that are partly in one and partly in the next."""
-    edges = (edge(index) for index in range(1, count))
-    slots = {floor(each) for each in edges if floor(each) != each}
-    return [times.text(slot) for slot in sorted(slots) if found.first <= slot < found.last]

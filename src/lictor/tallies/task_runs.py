@@ -13,8 +13,9 @@ from lictor.db import Tx, Where, sql
 from lictor.filters import estimates, history
 from lictor.filters.history import Grid, Interval
 from lictor.kit import clock
+from lictor.tallies.cutting import PLACES, Cut
 from lictor.tallies.ledger import SLOT_END, Ledger, ranges, settled
-from lictor.tallies.slots import FIRST, LAST, TICK, TOUCHED_AFTER, crossing, floor, is_old
+from lictor.tallies.slots import FIRST, LAST, TICK, TOUCHED_AFTER, floor, is_old
 
 _SUBFLOW = "(exists (select 1 from flow_run subflow where subflow.parent_task_run_id = t.id))"
 
@@ -107,28 +108,22 @@ class Started:
         self.tallied = _WITHIN if self.asked else "true"
         self.run = "t.start_time >= {ts:since} and t.start_time <= {ts:until}" if self.asked else "true"
 
-    def reading(self, crossing: str = "") -> str:
+    def reading(self) -> str:
         """The slots, as a common table `reading`, whose runs are read though they are settled."""
-        parts = [part for part in (_STRADDLING if self.asked else "", crossing) if part]
-        return " union ".join(parts) or "select t.slot from task_run_tally t where false"
+        return _STRADDLING if self.asked else "select t.slot from task_run_tally t where false"
 
 
-def _parts(started: Started, tallied: str, read: str, *, moment: str, crossing: str = "") -> str:
-    """What the tallies give, and what the runs do: two selects with the same columns."""
+def _ranges(started: Started) -> str:
+    """Common tables: which slots are read though they are settled, and the times whose runs are."""
     return f"""
-        with reading (slot) as ({started.reading(crossing)}),
+        with reading (slot) as ({started.reading()}),
         ranges (s, e) as (
             {ranges("task_run")}
             union select reading.slot, {SLOT_END % "reading.slot"} from reading
-        ),
-        moment as ({moment}),
-        parts as (
-            select {tallied} from task_run_tally t
-            where {_SETTLED} and t.slot not in (select reading.slot from reading) and {started.tallied} and {{where}}
-            union all
-            select {read} from ({_RUNS}) t cross join moment
-            where {started.run} and {{where}}
         )"""
+
+
+_TALLIED = "t.slot not in (select reading.slot from reading)"
 
 
 def total(tx: Tx, expected: tuple[datetime | None, datetime | None], started: Started, conditions: Where) -> int | None:
@@ -138,8 +133,13 @@ def total(tx: Tx, expected: tuple[datetime | None, datetime | None], started: St
     found = LEDGER.span(tx, after or FIRST, before or LAST)
     if found.first >= found.last:
         return None
-    text = f"""{_parts(started, "t.runs as runs", "1", moment="select 1 as one")}
-        select cast(coalesce(sum(runs), 0) as {{int_type}}) from parts"""
+    text = f"""{_ranges(started)}
+        select cast(coalesce(sum(runs), 0) as {{int_type}}) from (
+            select t.runs from task_run_tally t
+            where {_SETTLED} and {_TALLIED} and {started.tallied} and {{where}}
+            union all
+            select 1 from ({_RUNS}) t where {started.run} and {{where}}
+        ) parts"""
     params = {**started.params, **found.params()}
     totals: list[int] = tx.composed(int, text, conditions, **params)
     return totals[0] + (_outside(tx, started, conditions) if after is None and before is None else 0)
@@ -159,21 +159,38 @@ def _outside(tx: Tx, started: Started, conditions: Where) -> int:
     return found[0]
 
 
+_PARTS = f"""
+    select t.place, t.id, t.expected_start_time, t.state_type || '' as state_type, t.state_name || '' as state_name,
+        t.start_time, t.state_timestamp, t.total_run_time, t.flow_run_id is not null as of_flow, {_SUBFLOW} as subflow
+    from (
+        select p.place, t.* from part p cross join {{within:task_run t:t.expected_start_time:p.low:p.high}}
+        and {{quarter:p.low}} not in (select u.slot from task_run_unsettled u)
+        and {{quarter:p.low}} not in (select reading.slot from reading)
+    ) t"""
+_SECONDS = f"{history.positive(estimates.run_time_sql('t'))}, {estimates.lateness_sql('t')}"
+
+
 def intervals(tx: Tx, grid: Grid, started: Started, conditions: Where) -> list[Interval]:
     """How many runs there were by interval of their expected start; see `filters.history`."""
     found = LEDGER.span(tx, grid.start, grid.edge(grid.length) - TICK)
     conditions.add("t.state_type is not null")
-    tallied = f"{history.interval('t.slot')} as place, t.state_type, t.state_name, t.runs, t.run_time, t.lateness"
-    read = f"""{history.interval("t.expected_start_time")}, t.state_type, t.state_name, 1,
-        {history.positive(estimates.run_time_sql("t"))}, {estimates.lateness_sql("t")}"""
-    cut = "select cast(each.value as {ts_type}) from {each:crossing:timestamptz}"
-    text = f"""{_parts(started, tallied, read, moment="select {ts:now} as now", crossing=cut)}
+    cut = Cut(grid, found)
+    text = f"""{_ranges(started)},
+        {PLACES},
+        moment as (select {{ts:now}} as now)
         select cast(place as integer), state_type, state_name, cast(sum(runs) as integer), sum(run_time), sum(lateness)
-        from parts group by 1, 2, 3 order by 1, 2, 3"""
-    params = {
-        **history.grid_params(grid),
-        **started.params,
-        "crossing": crossing(grid.edge, grid.length, found),
-        **found.params(),
-    }
-    return history.filled(grid, tx.composed(history.Row, text, conditions, **params))
+        from (
+            select w.place, t.state_type, t.state_name, t.runs, t.run_time, t.lateness
+            from whole w cross join {{within:task_run_tally t:t.slot:w.low:w.high}}
+            and t.slot not in (select u.slot from task_run_unsettled u) and {_TALLIED} and {started.tallied}
+            and {{where}}
+            union all
+            select t.place, t.state_type, t.state_name, 1, {_SECONDS}
+            from ({_PARTS}) t cross join moment where {started.run} and {{where}}
+            union all
+            select {history.interval("t.expected_start_time")}, t.state_type, t.state_name, 1, {_SECONDS}
+            from ({_RUNS}) t cross join moment where {started.run} and {{where}}
+        ) parts
+        group by 1, 2, 3"""
+    params = {**history.grid_params(grid), **started.params, **cut.params(), **found.params()}
+    return history.filled(grid, cut.summed(tx.composed(history.Row, text, conditions, **params)))
