@@ -16,7 +16,7 @@ from lictor.states import constructors
 from lictor.states.callers import SERVER
 from lictor.states.decisions import Decision
 from lictor.states.storing import as_param
-from lictor.states.types import StateCreate
+from lictor.states.types import StateCreate, kept
 from lictor.task_runs import store
 from lictor.task_runs.store import Subject
 from lictor.task_runs.tracking import TaskRunSnapshot
@@ -57,6 +57,7 @@ def create(tx: Tx, orchestration: TaskOrchestration, wanted: TaskRunCreate) -> t
     write_state(tx, run.id, decision.state)
     for effect in decision.effects:
         carry_out(tx, effect, subject, facts, now)
+    decision.state.data = kept(decision.state.data)
     return run, True
 
 

@@ -99,6 +99,15 @@ def create_in_each_state(s: Session) -> None:
 
 
 @scenario
+def create_without_a_kept_result(s: Session) -> None:
+    run(s)
+    state = {"type": "SCHEDULED", "data": {"type": "unpersisted"}}
+    s.post("/task_runs/", {"flow_run_id": "{run.id}", "task_key": "$uniq", "dynamic_key": "0", "state": state}, save="task")
+    s.get("/task_runs/{task.id}")
+    s.get("/task_run_states/?task_run_id={task.id}")
+
+
+@scenario
 def empirical_policies(s: Session) -> None:
     run(s)
     for number, policy in enumerate(
