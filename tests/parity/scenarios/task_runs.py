@@ -102,7 +102,8 @@ def create_in_each_state(s: Session) -> None:
 def create_without_a_kept_result(s: Session) -> None:
     run(s)
     state = {"type": "SCHEDULED", "data": {"type": "unpersisted"}}
-    s.post("/task_runs/", {"flow_run_id": "{run.id}", "task_key": "$uniq", "dynamic_key": "0", "state": state}, save="task")
+    body = {"flow_run_id": "{run.id}", "task_key": "$uniq", "dynamic_key": "0", "state": state}
+    s.post("/task_runs/", body, save="task")
     s.get("/task_runs/{task.id}")
     s.get("/task_run_states/?task_run_id={task.id}")
 
