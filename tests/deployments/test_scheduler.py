@@ -257,6 +257,20 @@ def test_a_plan_goes_on_where_the_last_one_ended() -> None:
     assert again.planned == [date for date in first.planned if date > later] + again.new
 
 
+def test_schedules_that_say_the_same_share_their_dates_but_not_what_they_have() -> None:
+    planned = [START + timedelta(hours=1, minutes=59, seconds=30)]
+    found = [
+        due(HOURLY),
+        due(HOURLY, until=START - timedelta(days=1)),
+        due(HOURLY, planned, planned[-1]),
+        due({"cron": "never"}),
+        due({"cron": "0 12 * * *"}),
+    ]
+    plans = scheduler.plan_all(found, HORIZON, START)
+    assert plans == [scheduler.plan(one, HORIZON, START) for one in found]
+    assert [len(one.new) for one in plans] == [3, 3, 2, 0, 3]
+
+
 def test_no_more_runs_are_made_than_the_most_and_none_beyond_the_horizon() -> None:
     each_second = {"interval": 1.0, "anchor_date": "2026-01-01T00:00:00Z", "timezone": "UTC"}
     plan = scheduler.plan(due(each_second), HORIZON, START)

@@ -44,9 +44,9 @@ def changed(action: str, row: Deployment, occurred: datetime, payload: dict[str,
 def updated(old: Deployment, new: Deployment, occurred: datetime) -> Event | None:
     """The event that tells what changed; None when nothing did that is worth telling."""
     updates = {
-        name: {"from": getattr(old, column), "to": getattr(new, column)}
+        name: {"from": before, "to": after}
         for column, name in TOLD.items()
-        if _plain(getattr(old, column)) != _plain(getattr(new, column))
+        if (before := getattr(old, column)) is not (after := getattr(new, column)) and _plain(before) != _plain(after)
     }
     if not updates:
         return None

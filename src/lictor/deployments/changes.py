@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from lictor.db import Tx
 from lictor.deployments import announcing, job_variables, limits, listing, schedules, store
@@ -148,7 +149,7 @@ def pause(tx: Tx, id: str) -> None:
         store.update(tx, id, {"paused": True}, now)
     store.replan(tx, [id], now)
     planned.delete_made(tx, [id], now)
-    follow(tx, old, store.get(tx, id), now)
+    follow(tx, old, replace(old, paused=True), now)
 
 
 def resume(tx: Tx, id: str) -> None:
@@ -159,7 +160,7 @@ def resume(tx: Tx, id: str) -> None:
     now = clock.now()
     store.update(tx, id, {"paused": False}, now)
     store.replan(tx, [id], now)
-    follow(tx, old, store.get(tx, id), now)
+    follow(tx, old, replace(old, paused=False), now)
 
 
 def delete(tx: Tx, id: str) -> None:

@@ -34,7 +34,7 @@ class Scheduler(Service):
             return 0
         now = clock.now()
         # Working out dates takes a while, and neither the loop nor a transaction shall wait for it.
-        plans = await asyncio.to_thread(lambda: [scheduler.plan(one, self._horizon, now) for one in found])
+        plans = await asyncio.to_thread(scheduler.plan_all, found, self._horizon, now)
         for some in self._batches(plans):
             await self._db.write(scheduler.carry_out, some)
         return len(found)

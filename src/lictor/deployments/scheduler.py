@@ -16,6 +16,7 @@ not there any more is planned anew.
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -143,11 +144,14 @@ def due(tx: Tx, limit: int) -> list[Due]:
     return tx.all(DUE, now=clock.now(), limit=limit)
 
 
-def plan(of: Due, horizon: Horizon, now: datetime) -> Plan:
+def plan(of: Due, horizon: Horizon, now: datetime, shared: Shared | None = None) -> Plan:
     """Pure: what to make now, so that there are runs as far ahead as the horizon asks for."""
     ahead = [date for date in of.planned if date > now]
     enough_until, end = now + horizon.min_time, now + horizon.max_time
-    coming = _after(of, max(now - JUST_NOW, of.planned_until), end)
+    if shared is not None and of.planned_until <= now:
+        coming = shared.after(of, end)
+    else:
+        coming = _after(of, max(now - JUST_NOW, of.planned_until), end)
     new: list[datetime] = []
     while not _enough(ahead, horizon.min_runs, enough_until) and len(ahead) < max(horizon.max_runs, 1):
         date = next(coming, None)
@@ -158,14 +162,45 @@ def plan(of: Due, horizon: Horizon, now: datetime) -> Plan:
     return Plan(of, new, ahead, _next_look(ahead, horizon, now))
 
 
+def plan_all(found: list[Due], horizon: Horizon, now: datetime) -> list[Plan]:
+    shared = Shared(now)
+    return [plan(one, horizon, now, shared) for one in found]
+
+
+class Shared:
+    """The dates of schedules that begin now, worked out once where several say the same, as after a redeployment."""
+
+    def __init__(self, now: datetime) -> None:
+        self._start = now - JUST_NOW
+        self._known: dict[bytes, tuple[list[datetime], Iterator[datetime]]] = {}
+
+    def after(self, of: Due, end: datetime) -> Iterator[datetime]:
+        """The dates that are not planned yet, of a schedule that has no plan beyond now."""
+        schedule = bytes(of.schedule)
+        if schedule not in self._known:
+            self._known[schedule] = [], _dates(of, self._start, end)
+        made, rest = self._known[schedule]
+        for place in itertools.count():
+            if place == len(made):
+                date = next(rest, None)
+                if date is None:
+                    return
+                made.append(date)
+            if made[place] > of.planned_until:
+                yield made[place]
+
+
 def _after(of: Due, start: datetime, end: datetime) -> Iterator[datetime]:
     """The dates that are not planned yet."""
+    return (date for date in _dates(of, start, end) if date > of.planned_until)
+
+
+def _dates(of: Due, start: datetime, end: datetime) -> Iterator[datetime]:
     try:
         for date in dates(parsed(bytes(of.schedule)), start, end):
             if date > end:
                 return
-            if date > of.planned_until:
-                yield date
+            yield date
     except (ValueError, ArithmeticError, LookupError) as error:
         # One schedule that makes no sense must not hold up all others.
         log.warning("schedule %s of deployment %s has no dates: %s", of.id, of.deployment_id, error)

@@ -72,6 +72,7 @@ FIND_BY_NAME = sql(
 ALL = sql("deployments.all", Deployment, f"{SELECT} where d.id {{in:ids:uuid}} order by d.id")
 # Whoever changes a deployment or its schedules, and the scheduler, holds it locked; many in order of their ids.
 LOCK = sql("deployments.lock", str, "select id from deployment where id {in:ids:uuid} order by id {for_update}")
+LOCK_ONE = sql("deployments.lock_one", str, "select id from deployment where id = :id {for_update}")
 LOCK_BY_NAME = sql(
     "deployments.lock_by_name", str, "select id from deployment where flow_id = :flow_id and name = :name {for_update}"
 )
@@ -142,7 +143,7 @@ def get(tx: Tx, id: str) -> Deployment:
 
 def lock(tx: Tx, id: str, missing: NotFound | None = None) -> Deployment:
     """The deployment, which nobody else changes until the transaction ends. Raises NotFound."""
-    if tx.one(LOCK, ids=[id]) is None:
+    if tx.one(LOCK_ONE, id=id) is None:
         raise missing or not_found()
     return tx.get(FIND, missing or not_found(), id=id)
 

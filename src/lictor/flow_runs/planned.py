@@ -167,7 +167,7 @@ def _rows(template: Template, dates: list[datetime], now: datetime) -> list[dict
     # The idempotency key is that of the reference: with the date as Python prints it, by the schedule's clocks.
     made, key, in_utc = [], f"scheduled {template.deployment_id} {schedule_id} ", zone.key == "UTC"
     for date, id, state_id in zip(dates, ids.several(len(dates)), ids.several(len(dates)), strict=True):
-        local = (date if in_utc else date.astimezone(zone)).isoformat()
+        local = times.iso(date if in_utc else date.astimezone(zone))
         own = {
             "id": id,
             "state_id": state_id,

@@ -19,13 +19,19 @@ def new() -> str:
     The 12 bits after the milliseconds count in 1/4096 ms; when the clock stands still or goes back, the next step is
     taken instead, and a long standstill runs over into the milliseconds.
     """
-    return _v7(_ticks(1))
+    tick = _ticks(1)
+    return _text(tick >> 12 << 16 | tick & 0xFFF | 0x7000, getrandbits(62) | _VARIANT)
 
 
 def several(count: int) -> list[str]:
-    """So many new ids at once, in order."""
-    first = _ticks(count)
-    return [_v7(tick) for tick in range(first, first + count)]
+    """So many new ids at once, in order, each for two thirds of the price."""
+    first, noise = _ticks(count), getrandbits(64 * count).to_bytes(8 * count).hex() if count else ""
+    made = []
+    for number in range(count):
+        tick = first + number
+        left, right = "%016x" % (tick >> 12 << 16 | tick & 0xFFF | 0x7000), noise[16 * number : 16 * number + 16]
+        made.append(f"{left[:8]}-{left[8:12]}-{left[12:]}-{_VARIANTS[right[0]]}{right[1:4]}-{right[4:]}")
+    return made
 
 
 def _ticks(count: int) -> int:
@@ -37,10 +43,6 @@ def _ticks(count: int) -> int:
             tick = _last + 1
         _last = tick + count - 1
     return tick
-
-
-def _v7(tick: int) -> str:
-    return _text(tick >> 12 << 16 | tick & 0xFFF | 0x7000, getrandbits(62) | _VARIANT)
 
 
 def of(instant: datetime, number: int) -> str:
@@ -55,6 +57,8 @@ def new4() -> str:
 
 
 _VARIANT = 1 << 63
+# The same of the first hexadecimal digit.
+_VARIANTS = {digit: "89ab"[int(digit, 16) % 4] for digit in "0123456789abcdef"}
 
 
 def _text(left: int, right: int) -> str:

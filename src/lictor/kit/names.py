@@ -4,7 +4,7 @@ The words are our own. The library that the reference takes them from costs a si
 starts, and names only have to be sayable: they are not unique and nothing depends on them.
 """
 
-import random
+from random import random
 
 ADJECTIVES = tuple(
     """
@@ -64,4 +64,5 @@ ANIMALS = tuple(
 
 def slug() -> str:
     """Such as `gentle-otter`; about 150,000 of them."""
-    return f"{random.choice(ADJECTIVES)}-{random.choice(ANIMALS)}"
+    # `random.choice` takes twice as long, to be fair to parts of the last bit.
+    return f"{ADJECTIVES[int(random() * len(ADJECTIVES))]}-{ANIMALS[int(random() * len(ANIMALS))]}"

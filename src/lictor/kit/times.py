@@ -96,7 +96,9 @@ def text(instant: datetime) -> str:
     written = _written(instant)
     if len(written) == _WRITTEN:
         return written[1:-1].decode()
-    return instant.isoformat(timespec="microseconds")[:-6] + "Z"  # msgspec leaves out a fraction of zero
+    if not instant.microsecond:
+        return written[1:-2].decode() + ".000000Z"  # msgspec leaves out a fraction of zero
+    return instant.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def iso(instant: datetime) -> str:
