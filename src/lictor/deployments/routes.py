@@ -50,6 +50,7 @@ def create_deployment(
     body: DeploymentCreate, request: Request, db: Database, settings: Settings
 ) -> Awaitable[Created[DeploymentResponse]]:
     check_size(body.parameters, settings.api.max_parameter_size, request)
+    schedules.check_most(body.schedules, settings.deployment_schedule_max_scheduled_runs, request, "schedules")
     return db.write(upsert.insert_or_update, body)
 
 
@@ -59,6 +60,8 @@ def update_deployment(
 ) -> Awaitable[None]:
     if body.parameters is not UNSET and body.parameters is not None:
         check_size(body.parameters, settings.api.max_parameter_size, request)
+    if body.schedules is not UNSET:
+        schedules.check_most(body.schedules, settings.deployment_schedule_max_scheduled_runs, request, "schedules")
     return db.write(changes.update, id, body)
 
 
@@ -181,15 +184,17 @@ def read_deployment_schedules(id: str, db: Database) -> Awaitable[list[Deploymen
 
 @router.post("/{id:uuid}/schedules", status=201)
 def create_deployment_schedules(
-    id: str, body: list[DeploymentScheduleCreate], db: Database
+    id: str, body: list[DeploymentScheduleCreate], request: Request, db: Database, settings: Settings
 ) -> Awaitable[list[DeploymentSchedule]]:
+    schedules.check_most(body, settings.deployment_schedule_max_scheduled_runs, request)
     return db.write(schedules.create, id, body)
 
 
 @router.patch("/{id:uuid}/schedules/{schedule_id:uuid}", status=204)
 def update_deployment_schedule(
-    id: str, schedule_id: str, body: DeploymentScheduleUpdate, db: Database
+    id: str, schedule_id: str, body: DeploymentScheduleUpdate, request: Request, db: Database, settings: Settings
 ) -> Awaitable[None]:
+    schedules.check_most(body, settings.deployment_schedule_max_scheduled_runs, request)
     return db.write(schedules.update, id, schedule_id, body)
 
 

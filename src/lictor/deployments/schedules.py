@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,8 +15,11 @@ from lictor.deployments.store import NewSchedule
 from lictor.deployments.types import DeploymentSchedule, DeploymentScheduleCreate, DeploymentScheduleUpdate
 from lictor.flow_runs import planned
 from lictor.kit import clock
-from lictor.kit.errors import Conflict, NotFound, Unprocessable
+from lictor.kit.errors import Conflict, Invalid, NotFound, Unprocessable
+from lictor.web import Request
+from lictor.web.endpoint import as_sent
 
+Asked = DeploymentScheduleCreate | DeploymentScheduleUpdate
 NO_SCHEDULE = "Unable to create new deployment schedules without a schedule configuration."
 NO_SLUGS = "Please provide a slug for each schedule in your request to ensure schedules are updated correctly."
 
@@ -26,6 +30,26 @@ class Plan(Struct):
     replace: bool
     patches: list[tuple[str, DeploymentScheduleUpdate]]
     new: list[DeploymentScheduleUpdate]
+
+
+def check_most(asked: Asked | Sequence[Asked], most: int, request: Request, *place: str) -> None:
+    """422 for schedules that ask for more runs than may be planned for one; `place` is where they stand in the body."""
+    found: Iterable[tuple[tuple[int, ...], Asked]] = (
+        [((), asked)] if isinstance(asked, Asked) else (((number,), one) for number, one in enumerate(asked))
+    )
+    errors = [
+        {
+            "type": "value_error",
+            "loc": ["body", *place, *at, "max_scheduled_runs"],
+            "msg": f"Value error, `max_scheduled_runs` must be less than or equal to {most}.",
+            "input": one.max_scheduled_runs,
+            "ctx": {"error": {}},
+        }
+        for at, one in found
+        if one.max_scheduled_runs is not None and one.max_scheduled_runs > most
+    ]
+    if errors:
+        raise Invalid(errors, as_sent(request))
 
 
 def plan(existing: list[DeploymentSchedule], wanted: list[DeploymentScheduleUpdate] | UnsetType) -> Plan:

@@ -16,14 +16,13 @@ from lictor.filters import DeploymentFilter, FlowFilter, FlowRunFilter, TaskRunF
 from lictor.flow_runs.types import FlowRunPolicy, Labels
 from lictor.kit.lazy import lazy
 from lictor.states.types import StateCreate
-from lictor.web import DEFAULT_LIMIT, Embedded, FieldError, Instant, Limit, Offset, PageNumber
+from lictor.web import DEFAULT_LIMIT, Embedded, Instant, Limit, Offset, PageNumber
 
 if TYPE_CHECKING:
     from lictor.parameters import schemas
 else:
     schemas = lazy("lictor.parameters.schemas")
 
-MOST_SCHEDULED_RUNS = 50
 BULK_DELETE_LIMIT = 50
 BULK_CREATE_LIMIT = 100
 
@@ -82,9 +81,6 @@ class DeploymentScheduleCreate(Struct, forbid_unknown_fields=True, kw_only=True)
     max_active_runs: Any = None
     catchup: Any = None
 
-    def __post_init__(self) -> None:
-        check_most(self.max_scheduled_runs)
-
 
 class DeploymentScheduleUpdate(Struct, forbid_unknown_fields=True):
     """Null and absent are the same, as in the reference; but parameters that are absent are none."""
@@ -95,15 +91,6 @@ class DeploymentScheduleUpdate(Struct, forbid_unknown_fields=True):
     parameters: dict[str, Any] = {}
     slug: str | None = None
     replaces: str | None = None
-
-    def __post_init__(self) -> None:
-        check_most(self.max_scheduled_runs)
-
-
-def check_most(runs: int | None) -> None:
-    if runs is not None and runs > MOST_SCHEDULED_RUNS:
-        words = f"`max_scheduled_runs` must be less than or equal to {MOST_SCHEDULED_RUNS}."
-        raise FieldError("max_scheduled_runs", words)
 
 
 class DeploymentCreate(Struct, forbid_unknown_fields=True, kw_only=True):

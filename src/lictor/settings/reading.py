@@ -21,7 +21,6 @@ VACUUMS = frozenset({"events", "flow_runs", "orphans"})
 
 _UNBOUNDED = "background tasks wait in the database, as many as there are"
 _TAKEN = "a task that a worker has taken is that worker's; the other server never looks at this either"
-_FIFTY = "a schedule may ask for fifty runs at most, as is the reference's default"
 _FRESH = "related resources are read with each event"
 
 _WORDS = {
@@ -37,8 +36,6 @@ WITHOUT_EFFECT = {
     "PREFECT_SERVER_DATABASE_SQLALCHEMY_MAX_OVERFLOW": "the pool has a fixed size",
     "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_RECYCLE": "broken connections are replaced when they are met",
     "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_TIMEOUT": "requests queue for the database",
-    "PREFECT_SERVER_DEPLOYMENT_SCHEDULE_MAX_SCHEDULED_RUNS": _FIFTY,
-    "PREFECT_DEPLOYMENT_SCHEDULE_MAX_SCHEDULED_RUNS": _FIFTY,
     "PREFECT_SERVER_DOCKET_NAME": "there is no broker",
     "PREFECT_SERVER_DOCKET_URL": "there is no broker",
     "PREFECT_SERVER_EVENTS_CAUSAL_ORDERING": "events are ordered in the database",

@@ -437,6 +437,10 @@ class Settings(Group, frozen=True):
         Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"],
         about("From which level on the server writes its log.", "PREFECT_LOGGING_SERVER_LEVEL"),
     ] = "WARNING"
+    deployment_schedule_max_scheduled_runs: Annotated[
+        int, about("Most that a schedule may say as `max_scheduled_runs`.",
+                   "PREFECT_DEPLOYMENT_SCHEDULE_MAX_SCHEDULED_RUNS")
+    ] = 50  # fmt: skip
     metrics_enabled: Annotated[bool, about("Answer /api/metrics.", "PREFECT_API_ENABLE_METRICS")] = False
     encryption_key: Annotated[
         Secret | None, about("Fernet key for the data of blocks; without it, one is made and kept in a file beside the "
