@@ -15,7 +15,7 @@ from tests.architecture.test_plans import steps
 
 from lictor import flows, tallies
 from lictor.db import Database, Tx, Where
-from lictor.db.statement import composed
+from lictor.db.statement import Statement, composed
 from lictor.filters.history import Interval, run_history
 from lictor.flow_runs import changes, listing, transitions
 from lictor.flow_runs.listing import FlowRunHistory, FlowRunQuery
@@ -122,7 +122,7 @@ def test_what_is_told_is_what_a_scan_would_tell(
     def begin(tx: Tx) -> list[str]:
         kinds = ("flow_run", "task_run")
         tables = [f"{kind}{part}" for kind in kinds for part in ("", "_tally", "_unsettled")]
-        for table in (*tables, "tally_frontier"):
+        for table in (*tables, "flow_run_day", "tally_frontier"):
             tx.run(composed(None, f"delete from {table}"))
         return [a_run(tx, flow_id, at, state) for at, state in history]
 
@@ -170,10 +170,15 @@ DENSE = """
     insert into flow_run (
         id, created, updated, name, flow_id, state_type, state_name, expected_start_time, start_time, end_time
     )
-    with recursive n (i) as (select 1 union all select i + 1 from n where i < 6000)
+    with recursive n (i) as (select 1 union all select i + 1 from n where i < :runs)
     select cast(i as text), {ts:begin}, {ts:begin}, 'run', :flow_id, 'COMPLETED', 'Completed', moment, moment, moment
-    from (select i, {add_seconds:begin:i * 4} as moment from n cross join (select {ts:begin} as begin) b) numbers
+    from (select i, {add_seconds:begin:i * APART} as moment from n cross join (select {ts:begin} as begin) b) numbers
 """
+
+
+def dense(apart: int) -> Statement[Any]:
+    """Inserts runs that are so many seconds apart."""
+    return composed(None, DENSE.replace("APART", str(apart)))
 
 
 @pytest.mark.only_on("sqlite")
@@ -181,7 +186,7 @@ def test_intervals_hardly_longer_than_a_slot_read_few_of_its_runs(db: Database) 
     begin = NOW - timedelta(hours=10)
 
     def fill(tx: Tx) -> None:
-        tx.run(composed(None, DENSE), flow_id=rows.a_flow(tx), begin=begin)
+        tx.run(dense(4), flow_id=rows.a_flow(tx), begin=begin, runs=6_000)
 
     db.write_now(fill)
     settle_all(db)
@@ -197,6 +202,25 @@ def test_intervals_hardly_longer_than_a_slot_read_few_of_its_runs(db: Database) 
         assert 3 * steps(tx, lambda tx: listing.history(tx, wanted)) < steps(tx, plainly)
 
     db.read_now(look)
+
+
+@pytest.mark.only_on("sqlite")
+def test_counts_over_months_read_days(db: Database) -> None:
+    def fill(tx: Tx) -> None:
+        flow_id = rows.a_flow(tx)
+        tx.run(dense(900), flow_id=flow_id, begin=NOW - timedelta(days=63), runs=6_000)
+        a_run(tx, flow_id, NOW - timedelta(days=20), "RUNNING")
+
+    db.write_now(fill)
+    settle_all(db)
+    wanted = [query(FlowRunQuery), query(FlowRunQuery, flow_runs=window(NOW - timedelta(days=60), NOW))]
+
+    def look(tx: Tx) -> list[int]:
+        taken = [steps(tx, lambda tx: listing.count(tx, one)) for one in wanted]  # noqa: B023
+        return [*taken, steps(tx, tallies.flow_runs.by_state)]
+
+    # Of each slot it would be ten and more.
+    assert max(db.read_now(look)) < 20_000
 
 
 def insert(tx: Tx, flow_id: str, at: datetime) -> str:
@@ -223,6 +247,31 @@ def test_an_hour_is_settled_once_and_read_from_its_tally(db: Database) -> None:
     assert db.read_now(listing.count, FlowRunQuery()) == 0
     settle_all(db)
     assert db.read_now(tallies.check) == []
+
+
+def test_a_day_is_read_from_its_own_tally_unless_something_in_it_has_changed(db: Database) -> None:
+    flow_id = db.write_now(rows.a_flow)
+    for hours in (40, 41, 70):
+        db.write_now(a_run, flow_id, NOW - timedelta(hours=hours), "COMPLETED")
+    settle_all(db)
+    # Nobody may do that either.
+    db.write_now(lambda tx: tx.run(composed(None, "delete from flow_run_tally")))
+    assert db.read_now(listing.count, FlowRunQuery()) == 3
+    assert db.read_now(tallies.flow_runs.by_state) == [OfState("COMPLETED", "Completed", 3)]
+    db.write_now(tallies.touch, NOW - timedelta(hours=40))
+    assert db.read_now(listing.count, FlowRunQuery()) == 2, "one run of that day is in the slot that is read"
+    wrong = db.read_now(tallies.check)
+    assert {one.slot for one in wrong} >= {datetime(2026, 3, 11, tzinfo=UTC), datetime(2026, 3, 12, tzinfo=UTC)}
+    db.write_now(tallies.mend, wrong)
+    settle_all(db)
+    assert db.read_now(tallies.check) == []
+    assert db.read_now(listing.count, FlowRunQuery()) == 3
+
+
+def test_nothing_is_settled_at_first(db: Database) -> None:
+    db.write_now(lambda tx: a_run(tx, rows.a_flow(tx), NOW - timedelta(days=9), "COMPLETED"))
+    assert db.read_now(tallies.flow_runs.by_state) == [OfState("COMPLETED", "Completed", 1)]
+    assert db.read_now(listing.count, FlowRunQuery()) == 1
 
 
 def test_a_run_that_is_not_over_leaves_its_slot_open_until_it_ends(db: Database) -> None:

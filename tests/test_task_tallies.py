@@ -49,7 +49,11 @@ class World:
 
     def begin(self, tx: Tx, history: list[tuple[datetime, str, int]]) -> None:
         kinds = ("flow_run", "task_run")
-        for table in (*(f"{kind}{part}" for kind in kinds for part in ("", "_tally", "_unsettled")), "tally_frontier"):
+        for table in (
+            *(f"{kind}{part}" for kind in kinds for part in ("", "_tally", "_unsettled")),
+            "flow_run_day",
+            "tally_frontier",
+        ):
             tx.run(composed(None, f"delete from {table}"))
         for at, state, tasks in history:
             times = {"expected_start_time": at, "start_time": at, "total_run_time": 2.5}

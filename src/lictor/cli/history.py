@@ -23,7 +23,7 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
         events = _check_events(database, options.mend)
     outcome = " and are counted anew" if options.mend else ""
     if runs:
-        quarters = f"{len(runs)} quarters of an hour, from {runs[0]:%Y-%m-%d %H:%M} on"
+        quarters = f"{len(runs)} quarters of an hour and days, from {runs[0]:%Y-%m-%d %H:%M} on"
         print(f"{place}: {quarters}, were counted wrongly{outcome}")
     if events:
         slots = f"{len(events)} quarters of an hour and days, from {events[0]:%Y-%m-%d %H:%M} on"

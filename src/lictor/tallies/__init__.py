@@ -19,7 +19,8 @@ With several writers (PostgreSQL) a mark may commit after the round that settles
 there afterwards, and unsettles the slot. The round deletes only the marks that it saw, before it reads the runs: so
 what a deleted mark told of is in what is read. Marks are only ever added, which locks nobody.
 
-`ledger` is what both kinds of runs share; what is known of each, and asked, is in `flow_runs` and `task_runs`.
+`ledger` is what both kinds of runs share; what is known of each, and asked, is in `flow_runs` and `task_runs`. Those of
+flow runs are added up by day as well (`days`).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from msgspec import Struct
 
@@ -13,11 +13,13 @@ from lictor.filters.history import Grid, Interval
 from lictor.filters.leaves import Operator, Period
 from lictor.kit import clock
 from lictor.states.types import TERMINAL
-from lictor.tallies import task_runs
+from lictor.tallies import days, task_runs
 from lictor.tallies.cutting import PLACES, Cut
-from lictor.tallies.ledger import Ledger, ranges, settled
+from lictor.tallies.days import Days
+from lictor.tallies.ledger import Ledger, ranges
 from lictor.tallies.slots import FIRST, LAST, SLOT, TICK, TOUCHED_AFTER, Span, floor, is_old
 
+DAYS = Days("flow_run", {"runs": "{int_type}", "lateness": "{float_type}", "tasks": "{int_type}"})
 _TASKS = "(select count(*) from task_run own where own.flow_run_id = r.id)"
 
 LEDGER = Ledger(
@@ -31,6 +33,7 @@ LEDGER = Ledger(
         "tasks": f"cast(sum({_TASKS}) as {{int_type}})",
     },
     compared=("runs", "tasks"),
+    days=DAYS,
 )
 
 TOUCH_RUNS = sql("tallies.touch_these_flow_runs", None, LEDGER.marking("r", "flow_run r", "r.id {in:ids:uuid}"))
@@ -67,7 +70,6 @@ _RUNS = """
         r.start_time, r.state_timestamp, r.total_run_time
     from ranges x cross join {within:flow_run r:r.expected_start_time:x.s:x.e}"""
 _RANGES = ranges("flow_run")
-_SETTLED = settled("flow_run", "r")
 
 
 class Total(Struct):
@@ -78,9 +80,9 @@ class Total(Struct):
 
 
 _TOTAL = f"""
-    with ranges (s, e) as ({_RANGES})
+    with ranges (s, e) as ({_RANGES}), {DAYS.ctes()}
     select cast(coalesce(sum(runs), 0) as {{int_type}}), coalesce(sum(lateness), 0.0) from (
-        select sum(r.runs) as runs, sum(r.lateness) as lateness from flow_run_tally r where {_SETTLED} and {{where}}
+        {DAYS.parts("sum(r.runs) as runs, sum(r.lateness) as lateness", "and {where}")}
         union all
         select count(*), sum({estimates.lateness_sql("r")}) from ({_RUNS}) r {estimates.MOMENT} where {{where}}
         union all
@@ -88,9 +90,9 @@ _TOTAL = f"""
         where {{int:undated}} = 1 and r.expected_start_time is null and {{where}}
     ) parts"""
 _ALL_TASKS = f"""
-    with ranges (s, e) as ({_RANGES})
+    with ranges (s, e) as ({_RANGES}), {DAYS.ctes()}
     select cast(coalesce(sum(tasks), 0) as {{int_type}}) from (
-        select sum(r.tasks) as tasks from flow_run_tally r where {_SETTLED} and {{where}}
+        {DAYS.parts("sum(r.tasks) as tasks", "and {where}")}
         union all
         select sum({_TASKS}) from ({_RUNS}) r where {{where}}
         union all
@@ -126,12 +128,17 @@ def tallied(runs: FlowRunFilter) -> Tallied | None:
     return Tallied(period.after_, period.before_, FlowRunFilter(state=runs.state).where())
 
 
+def params(found: Span) -> dict[str, Any]:
+    """What the statements need whose answers are added up from days."""
+    return found.params() | days.params(found)
+
+
 def total(tx: Tx, asked: Tallied) -> Total | None:
     """The runs that meet the question. None if no slot of them is settled."""
     found = asked.span(tx)
     if found is None:
         return None
-    totals: list[Total] = tx.composed(Total, _TOTAL, asked.states, undated=asked.undated(), **found.params())
+    totals: list[Total] = tx.composed(Total, _TOTAL, asked.states, undated=asked.undated(), **params(found))
     return totals[0]
 
 
@@ -140,7 +147,7 @@ def total_tasks(tx: Tx, asked: Tallied) -> int | None:
     found = asked.span(tx)
     if found is None:
         return None
-    totals: list[int] = tx.composed(int, _ALL_TASKS, asked.states, undated=asked.undated(), **found.params())
+    totals: list[int] = tx.composed(int, _ALL_TASKS, asked.states, undated=asked.undated(), **params(found))
     return totals[0]
 
 
@@ -156,9 +163,9 @@ BY_STATE = sql(
     "tallies.flow_runs_by_state",
     OfState,
     f"""
-    with ranges (s, e) as ({_RANGES})
+    with ranges (s, e) as ({_RANGES}), {DAYS.ctes()}
     select state_type, state_name, cast(sum(runs) as {{int_type}}) from (
-        select r.state_type, r.state_name, sum(r.runs) as runs from flow_run_tally r where {_SETTLED} group by 1, 2
+        {DAYS.parts("r.state_type, r.state_name, sum(r.runs) as runs", "group by 1, 2")}
         union all
         select r.state_type, r.state_name, count(*) from ({_RUNS}) r group by 1, 2
         union all
@@ -171,7 +178,7 @@ BY_STATE = sql(
 
 def by_state(tx: Tx) -> list[OfState]:
     """How many runs are in each state now, by its type and name."""
-    return tx.all(BY_STATE, **LEDGER.span(tx, FIRST, LAST).params())
+    return tx.all(BY_STATE, **params(LEDGER.span(tx, FIRST, LAST)))
 
 
 _PARTS = """

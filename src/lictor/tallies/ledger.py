@@ -11,6 +11,7 @@ from msgspec import Struct
 from lictor.db import Tx, sql
 from lictor.filters import estimates
 from lictor.states.types import TERMINAL
+from lictor.tallies.days import Days
 from lictor.tallies.slots import BEHIND, FIRST, LAST, MOST_SLOTS, SLOT, TICK, Slots, Span, ceil, floor
 
 _TYPES = ", ".join(f"'{type_}'" for type_ in sorted(TERMINAL))
@@ -25,7 +26,7 @@ class Ledger:
     """The tallies of the runs in one table, whose alias is `alias` here and in conditions on them.
 
     A tally is of a slot, a type and name of state, and what `kinds` tells apart beside; `measures` are what is known of
-    its runs: names of columns, each with its SQL. Of both, `compared` are what `check` compares.
+    its runs: names of columns, each with its SQL. Of both, `compared` are what `check` compares. `days` has their sums.
     """
 
     def __init__(
@@ -35,8 +36,10 @@ class Ledger:
         kinds: Mapping[str, str],
         measures: Mapping[str, str],
         compared: Iterable[str],
+        days: Days | None = None,
     ) -> None:
         self.table = table
+        self.days = days
         self.name = name = f"{table}s"
         run = f"{alias}.expected_start_time"
         # What is made of the column keeps SQLite from reading all runs of a state, rather than those of some slots.
@@ -154,6 +157,8 @@ class Ledger:
         tx.many(self._forget, params)
         tx.many(self._count, [{**each, "now": now} for each in params])
         tx.many(self._open, params)
+        if self.days is not None:
+            self.days.count(tx, stretches)
 
     def span(self, tx: Tx, after: datetime, before: datetime) -> Span:
         """Which slots of a time may be settled."""
@@ -165,9 +170,12 @@ class Ledger:
         return Span(after, before, first, max(first, min(frontier, end)))
 
     def check(self, tx: Tx) -> list[datetime]:
-        """The settled slots whose tallies are not what their runs say. There should never be one."""
+        """The settled slots whose tallies are not what their runs say, and the first slots of days that are not what
+        their tallies are. There should never be one."""
         frontier = tx.one(self.frontier)
-        return [] if frontier is None else tx.all(self._wrong, frontier=frontier)
+        if frontier is None:
+            return []
+        return tx.all(self._wrong, frontier=frontier) + (self.days.check(tx) if self.days is not None else [])
 
     def mend(self, tx: Tx, slots: Iterable[datetime]) -> None:
         """Have slots counted again."""
