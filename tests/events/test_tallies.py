@@ -98,8 +98,16 @@ deeds = st.lists(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(deeds=deeds, asked=questions)
-def test_what_is_told_is_what_a_scan_would_tell(db: Database, deeds: list[tuple[str, Any]], asked: list[Any]) -> None:
+@given(deeds=deeds, asked=questions, many=st.sampled_from([1, tallies.MANY]))
+def test_what_is_told_is_what_a_scan_would_tell(
+    db: Database, deeds: list[tuple[str, Any]], asked: list[Any], many: int
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tallies, "MANY", many)
+        _told_as_by_a_scan(db, deeds, asked)
+
+
+def _told_as_by_a_scan(db: Database, deeds: list[tuple[str, Any]], asked: list[Any]) -> None:
     db.write_now(lambda tx: [tx.run(composed(None, f"delete from {table}")) for table in ("events", "event_tally")])
     for deed, what in deeds:
         if deed == "write":
@@ -132,7 +140,11 @@ def test_whole_days_and_quarters_are_read_from_tallies_and_edges_from_events(db:
     assert answers(db, wanted, "hour", 1)[0] == 0
 
 
-def test_spans_that_meet_within_a_quarter_share_its_tally(db: Database) -> None:
+@pytest.mark.parametrize("many", [1, tallies.MANY])
+def test_spans_that_meet_within_a_quarter_share_its_tally(
+    db: Database, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tallies, "MANY", many)
     begin = datetime(2026, 3, 10, tzinfo=UTC)
     write(db, *(event_at(begin + timedelta(minutes=minute, microseconds=minute % 3 - 1), "a") for minute in range(600)))
     fold(db)
@@ -144,6 +156,21 @@ def test_spans_that_meet_within_a_quarter_share_its_tally(db: Database) -> None:
     pieces = spans.Pieces([(begin + n * 13 * MINUTE, begin + (n + 1) * 13 * MINUTE - spans.TICK) for n in range(45)])
     pieces.share()
     assert sum((piece.length for piece in pieces.rows), timedelta()) < 45 * 13 * MINUTE / 3
+
+
+def test_many_quarters_are_read_at_once_if_they_are_close(db: Database) -> None:
+    """Rather than looked for one by one; few, or those of spans of days, are."""
+    begin = datetime(2026, 3, 10, tzinfo=UTC)
+
+    def close(minutes: int, many: int) -> int:
+        size = minutes * MINUTE
+        pieces = spans.Pieces([(begin + n * size, begin + (n + 1) * size - spans.TICK) for n in range(many)])
+        pieces.share()
+        return len(pieces.close_quarters(tallies.MANY).pieces)
+
+    assert close(13, 500) > 400
+    assert close(13, 50) == 0
+    assert close(10 * 24 * 60 + 30, 200) == 0
 
 
 def test_what_was_counted_wrongly_is_mended(db: Database) -> None:

@@ -131,7 +131,7 @@ class Pieces:
             below.append(Piece(behind, last, span))
 
     def params(self) -> dict[str, Any]:
-        stretches = self._stretches()
+        stretches = self._stretches().pieces
         return {
             "rows": [piece.text() for piece in self.rows],
             "quarters": [piece.text() for piece in self.tallied[QUARTER]],
@@ -140,15 +140,35 @@ class Pieces:
             "last": stretches[-1].last if stretches else FIRST,
         }
 
-    def _stretches(self) -> list[Piece]:
-        return sorted([*self.tallied[QUARTER], *self.tallied[DAY]])
+    def _stretches(self) -> Stretches:
+        return Stretches([*self.tallied[QUARTER], *self.tallied[DAY]])
 
     def place(self, occurred: Iterable[datetime]) -> Counter[int]:
         """Of events, those that a tally would hold, by their spans."""
         stretches = self._stretches()
-        begins = [piece.first for piece in stretches]
-        found = (stretches[bisect_right(begins, at) - 1] for at in occurred)
-        return Counter(piece.span for at, piece in zip(occurred, found, strict=True) if piece.first <= at <= piece.last)
+        found = (stretches.span(at) for at in occurred)
+        return Counter(span for span in found if span is not None)
+
+    def close_quarters(self, many: int) -> Stretches:
+        """What is taken from quarters, if that are so many, and at least half of all between the first and the last."""
+        found = Stretches(self.tallied[QUARTER])
+        if len(found.pieces) < many:
+            return Stretches([])
+        whole = found.pieces[-1].last - found.pieces[0].first
+        return found if sum((piece.length for piece in found.pieces), timedelta()) * 2 > whole else Stretches([])
+
+
+class Stretches:
+    """Pieces in order, by the instants that are in them."""
+
+    def __init__(self, pieces: Iterable[Piece]) -> None:
+        self.pieces = sorted(pieces)
+        self._begins = [piece.first for piece in self.pieces]
+
+    def span(self, at: datetime) -> int | None:
+        """The span of the piece that an instant is in."""
+        number = bisect_right(self._begins, at) - 1
+        return self.pieces[number].span if number >= 0 and at <= self.pieces[number].last else None
 
 
 def _by_quarter(piece: Piece) -> Iterable[tuple[datetime, Piece]]:

@@ -26,7 +26,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from lictor.db import Database, Tx, Where, sql
-from lictor.events.spans import DAY, QUARTER, Pieces, end, floor
+from lictor.events.spans import DAY, QUARTER, Pieces, Stretches, end, floor
 from lictor.feed.positions import GAP_SECONDS, MOST_GAPS
 from lictor.kit import clock
 from lictor.loops import Service
@@ -202,6 +202,13 @@ _COUNTS = f"""
     ) parts where many > 0
     union all
     select 0, e.occurred, 1 from fresh e where {_IN_FRESH}"""
+# Many quarters that stand close together are read at once, rather than each be looked for.
+SLOT = -1
+_COUNTS_AT_ONCE = f"""{_COUNTS}
+    union all
+    select {SLOT}, e.slot, cast(sum(e.events) as {{int_type}}) from event_tally e
+    where e.level = 0 and e.slot >= {{ts:low}} and e.slot <= {{ts:high}} and {{where}} group by e.slot"""
+MANY = 100
 
 
 def counts(tx: Tx, spans: list[tuple[datetime, datetime]], names: Where) -> list[int] | None:
@@ -213,12 +220,23 @@ def counts(tx: Tx, spans: list[tuple[datetime, datetime]], names: Where) -> list
         return None
     parts: Counter[int] = Counter()
     fresh = []
-    for part in tx.composed(_Part, _COUNTS, names, **pieces.params()):
+    quarters = pieces.close_quarters(MANY)
+    for part in _parts(tx, pieces, quarters, names):
         if part.occurred is None:
             parts[part.span] += part.events
-        else:
+        elif part.span != SLOT:
             fresh.append(part.occurred)
+        elif (span := quarters.span(part.occurred)) is not None:
+            parts[span] += part.events
     return pieces.summed(parts + pieces.place(fresh))
+
+
+def _parts(tx: Tx, pieces: Pieces, quarters: Stretches, names: Where) -> list[_Part]:
+    params = pieces.params()
+    if not quarters.pieces:
+        return tx.composed(_Part, _COUNTS, names, **params)
+    at_once = {"quarters": [], "low": quarters.pieces[0].first, "high": quarters.pieces[-1].last}
+    return tx.composed(_Part, _COUNTS_AT_ONCE, names, **(params | at_once))
 
 
 def useful(tx: Tx, pieces: Pieces) -> bool:
