@@ -17,6 +17,8 @@ from lictor.automations.following import Follower
 from lictor.automations.ordering import in_order
 from lictor.automations.types import Automation
 from lictor.db import Database, Tx, open_database
+from lictor.db.postgres import PostgresTx
+from lictor.db.sqlite import SqliteTx
 from lictor.events import store as events
 from lictor.events.reading import Recorded
 from lictor.events.types import Event
@@ -201,3 +203,41 @@ def test_an_event_that_was_in_flight_when_others_were_passed_reaches_a_new_autom
         assert world.fired() == ["after"]
     finally:
         db.close()
+
+
+def test_what_is_waited_for_does_not_grow_with_what_fires(
+    world: World, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer of the database is waited for once for each action, and not at all for a firing: it may be far away."""
+    world.automate({"expect": ["a"], "for_each": ["prefect.resource.id"]}, {"type": "do-nothing"})
+    kind = PostgresTx if db.dialect.name == "postgres" else SqliteTx
+    waits = 0
+
+    def counted(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any) -> Any:
+            nonlocal waits
+            waits += 1
+            return method(*args)
+
+        return call
+
+    for name in ("_first", "_rows", "_run"):
+        monkeypatch.setattr(kind, name, counted(getattr(kind, name)))
+
+    async def waited(number: int) -> tuple[int, int]:
+        nonlocal waits
+        for index in range(number):
+            world.happen("a", f"{number}.{index}")
+        follower = world.service._follower
+        look = await db.read(follower._look)
+        assert look is not None
+        assert len(look.interests) == number
+        waits = 0
+        await db.write(following.commit, look)
+        evaluated, waits = waits, 0
+        assert await world.service._executor.start_due() == number
+        return evaluated, waits
+
+    few, many = asyncio.run(waited(3)), asyncio.run(waited(23))
+    assert many[0] == few[0]
+    assert many[1] - few[1] == 20

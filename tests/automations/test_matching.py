@@ -72,7 +72,10 @@ def concerns(trigger: EventTrigger, event: Recorded) -> bool:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(triggers, max_size=6), st.lists(st.builds(happening, NAMES, resources, related), max_size=4))
+@given(
+    st.lists(triggers, max_size=6, unique_by=lambda trigger: trigger.id),
+    st.lists(st.builds(happening, NAMES, resources, related), max_size=4),
+)
 def test_the_index_finds_what_the_rules_say(given: list[EventTrigger], events: list[Recorded]) -> None:
     index = Index(Watch("automation", 0, trigger) for trigger in given)
     for event in events:

@@ -164,7 +164,7 @@ class Evaluation:
             key = (stored.trigger_id, stored.bucketing_key)
             bucket = self._buckets[key] = stored.bucket()
             if watch is None:
-                self._tx.run(REMOVE, trigger_id=stored.trigger_id, bucketing_key=stored.bucketing_key)
+                self._tx.put(REMOVE, trigger_id=stored.trigger_id, bucketing_key=stored.bucketing_key)
                 continue
             self._settle(
                 watch, stored.bucketing_key, evaluation.run_out(watch, bucket, now, self._held(watch, key)), now
@@ -222,9 +222,9 @@ class Evaluation:
         for (trigger_id, key), watch in sorted(self._changed.items(), key=lambda item: item[0]):
             bucket = self._buckets[(trigger_id, key)]
             if bucket is None:
-                self._tx.run(REMOVE, trigger_id=trigger_id, bucketing_key=key)
+                self._tx.put(REMOVE, trigger_id=trigger_id, bucketing_key=key)
             else:
-                self._tx.run(PUT, trigger_id=trigger_id, bucketing_key=key, **_columns(watch, bucket))
+                self._tx.put(PUT, trigger_id=trigger_id, bucketing_key=key, **_columns(watch, bucket))
 
 
 def _columns(watch: Watch, bucket: Bucket) -> dict[str, Any]:
@@ -248,12 +248,12 @@ def after_absence(tx: Tx, looked: datetime, now: datetime) -> None:
     While no server was there, clients could not send what they were waited for, and send it when one is there again.
     """
     away = now - looked
-    tx.run(LOOKED, now=now)
+    tx.put(LOOKED, now=now)
     if away < ABSENCE:
         return
     for stored in tx.all(STILL_OPEN, looked=looked):
         due = stored.closes + away
-        tx.run(POSTPONE, trigger_id=stored.trigger_id, bucketing_key=stored.bucketing_key, due=due)
+        tx.put(POSTPONE, trigger_id=stored.trigger_id, bucketing_key=stored.bucketing_key, due=due)
 
 
 def ensure(tx: Tx, watchlist: Watchlist, now: datetime) -> None:
@@ -261,7 +261,7 @@ def ensure(tx: Tx, watchlist: Watchlist, now: datetime) -> None:
     for watch in watchlist.watches.values():
         if watch.trigger.posture == PROACTIVE and not watch.keys and not watch.trigger.after:
             closes = now + timedelta(seconds=watch.trigger.seconds)
-            tx.run(ENSURE, trigger_id=watch.trigger_id, automation_id=watch.automation_id, opened=now, closes=closes)
+            tx.put(ENSURE, trigger_id=watch.trigger_id, automation_id=watch.automation_id, opened=now, closes=closes)
 
 
 def sweep(tx: Tx, now: datetime) -> int:

@@ -173,8 +173,7 @@ class Executor:
 def perform(tx: Tx, orchestration: Orchestration, due: Due, action: Any, prepared: Any) -> bool:
     """Do an action on the database and mark it done; False, and nothing done, if somebody else did it."""
     doing = Doing(tx, orchestration, due.invocation, Done(), prepared)
-    # The mark is set first: who comes second waits for the row, sees it, and does nothing.
-    if not tx.run(queueing.TAKE, id=due.id, attempts=due.attempts, until=clock.now()):
+    if not queueing.have(tx, due):
         return False
     try:
         do(doing, action)
@@ -182,7 +181,8 @@ def perform(tx: Tx, orchestration: Orchestration, due: Due, action: Any, prepare
         # The transaction is undone; what the action was about is told all the same.
         error.related = doing.done.related  # type: ignore[union-attr]
         raise
-    return queueing.end(tx, due.id, due.attempts + 1, due.invocation, doing.done)
+    queueing.end_ours(tx, due, doing.done)
+    return True
 
 
 def related_of(error: Exception) -> list[Any]:

@@ -121,8 +121,8 @@ def _gathered(
     """The firings that make the parent fire, which are used up by that; none while some are missing."""
     parent_id = str(parent.id)
     if parent.within is not None:
-        tx.run(CLEAR_OLD, parent_id=parent_id, before=at - timedelta(seconds=parent.within))
-    tx.run(
+        tx.put(CLEAR_OLD, parent_id=parent_id, before=at - timedelta(seconds=parent.within))
+    tx.put(
         UPSERT_CHILD,
         trigger_id=str(trigger.id),
         parent_id=parent_id,
@@ -134,7 +134,7 @@ def _gathered(
     children = sorted(tx.all(CHILDREN, parent_id=parent_id), key=lambda child: (child.fired, child.firing.id))
     if not _ready(parent, [child.firing for child in children]):
         return []
-    tx.run(CLEAR, parent_id=parent_id)
+    tx.put(CLEAR, parent_id=parent_id)
     return [child.firing for child in children]
 
 
@@ -171,7 +171,7 @@ def queue(
         action_index=index,
         triggered_event_id=told_id,
     )
-    tx.run(
+    tx.put(
         INSERT_ACTION,
         id=invocation.id,
         automation_id=watched.automation.id,

@@ -183,7 +183,7 @@ def commit(tx: Tx, look: Look) -> int | None:
     if turn is None:
         return None
     if look.resumed:
-        tx.run(UNPARK, positions=look.resumed)
+        tx.put(UNPARK, positions=look.resumed)
     now = clock.now()
     buckets.after_absence(tx, look.progress.looked, now)
     ordered = _ordered(tx, look, now)
@@ -200,7 +200,7 @@ def _ordered(tx: Tx, look: Look, now: datetime) -> list[Interest]:
     seen = tx.all(SEEN, ids=sorted(leaders), last=look.positions.last, gaps=look.positions.gaps)
     order = in_order([interest.event for interest in look.interests], _before(look, set(seen)), now)
     for event in order.waiting:
-        tx.run(PARK, position=event.position, leader_id=event.follows, received=event.received)
+        tx.put(PARK, position=event.position, leader_id=event.follows, received=event.received)
     return [by_position[event.position] for event in order.now]
 
 

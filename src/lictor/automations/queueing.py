@@ -48,11 +48,16 @@ TAKE = sql(
     where id = :id and state = 'pending' and attempts = :attempts
     """,
 )
+HAVE = sql(
+    "automations.have_action",
+    int,
+    "select 1 from automation_action where id = :id and state = 'pending' and attempts = :attempts {for_update}",
+)
 END = sql(
     "automations.end_action",
     None,
     """
-    update automation_action set state = :state, ended = :now
+    update automation_action set state = :state, ended = :now, attempts = :tried
     where id = :id and state = 'pending' and attempts = :attempts
     """,
 )
@@ -69,13 +74,28 @@ def take(tx: Tx, action: Due, until: datetime) -> bool:
     return tx.run(TAKE, id=action.id, attempts=action.attempts, until=until) == 1
 
 
+def have(tx: Tx, action: Due) -> bool:
+    """Keep it for this transaction, if nobody has done it: who comes second waits for the row, and sees that."""
+    return tx.one(HAVE, id=action.id, attempts=action.attempts) is not None
+
+
+def end_ours(tx: Tx, action: Due, done: Done) -> None:
+    """Say what came of an action that this transaction has."""
+    tried = action.attempts + 1
+    tx.put(END, id=action.id, attempts=action.attempts, tried=tried, state=_state(done), now=clock.now())
+    events.emit_all(tx, told(action.invocation, done))
+
+
 def end(tx: Tx, id: str, attempts: int, invocation: Invocation, done: Done) -> bool:
     """Say what came of it; False, and nothing is said, if somebody else took it meanwhile."""
-    state = "done" if done.reason is None else "failed"
-    if not tx.run(END, id=id, attempts=attempts, state=state, now=clock.now()):
+    if not tx.run(END, id=id, attempts=attempts, tried=attempts, state=_state(done), now=clock.now()):
         return False
     events.emit_all(tx, told(invocation, done))
     return True
+
+
+def _state(done: Done) -> str:
+    return "done" if done.reason is None else "failed"
 
 
 def sweep(tx: Tx, now: datetime) -> int:
