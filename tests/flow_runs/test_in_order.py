@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 from tests import rows
+from tests.architecture.test_plans import explained
 
 from lictor.db import Database, Tx
 from lictor.flow_runs import listing
-from lictor.flow_runs.listing import FlowRunSlice
+from lictor.flow_runs.listing import FlowRunPage, FlowRunSlice
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -74,3 +75,27 @@ def test_a_pool_with_one_queue_and_one_with_several(db: Database, runs: dict[str
     assert listed(db, runs, work_pools={"name": {"any_": ["none"]}}) == []
     both = {"work_pools": {"name": {"any_": ["pool"]}}, "work_pool_queues": {"name": {"any_": ["other"]}}}
     assert listed(db, runs, **both) == ["late"]
+
+
+def named_page(period: dict[str, Any], number: int) -> FlowRunPage:
+    body = {"sort": "START_TIME_DESC", "page": number, "limit": 2, "flow_runs": period | {"name": {"like_": "run-"}}}
+    return msgspec.convert(body, FlowRunPage)
+
+
+@pytest.mark.parametrize("few", [1, 1_000])
+def test_pages_of_a_period_by_part_of_the_name(
+    db: Database, runs: dict[str, str], few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "FEW", few)
+    names = {run_id: name for name, run_id in runs.items()}
+    period = expected(NOON - 2 * HOUR, NOON)
+    pages = [db.read_now(listing.find_page, named_page(period, number)) for number in (1, 2, 3)]
+    assert [[names[run.id] for run in page.results] for page in pages] == [["late", "waiting"], ["early"], []]
+    assert {(page.count, page.pages) for page in pages} == {(3, 2)}
+
+
+@pytest.mark.only_on("sqlite")
+def test_the_names_of_a_period_are_looked_at_once(db: Database, runs: dict[str, str]) -> None:
+    wanted = named_page(expected(NOON - 2 * HOUR, NOON), 1)
+    plan = db.read_now(lambda tx: explained(tx, lambda tx: listing.find_page(tx, wanted)))
+    assert plan.count("ix_flow_run__expected_start_time") == 1

@@ -123,28 +123,35 @@ def find_slice(tx: Tx, wanted: FlowRunSlice) -> list[FlowRunResponse]:
 
 
 def find_page(tx: Tx, wanted: FlowRunPage) -> Page[FlowRunResponse]:
-    total = count(tx, wanted)
     offset = page_offset(wanted.page, wanted.limit)
+    named = _few_named(tx, wanted)
+    total = count(tx, wanted) if named is None else len(named)
     if offset >= total:
         return paginate([], wanted.page, wanted.limit, total)
-    if _has_few_names(wanted, total):
-        # They are found by an index of periods and names, and are quicker sorted than looked for in their order.
-        results = page(tx, where_of(wanted), wanted.sort, wanted.limit, offset, order=_SORTED_BY_START)
+    if named is not None:
+        where = Where()
+        where.add("r.id {in:ids:uuid}", ids=named)
+        results = page(tx, where, wanted.sort, wanted.limit, offset, order=_SORTED_BY_START)
     else:
         results = page(tx, where_in_order(tx, wanted), wanted.sort, wanted.limit, offset)
     return paginate(results, wanted.page, wanted.limit, total)
 
 
 FEW = 1_000
+NAMED = "select r.id from flow_run r where {where} limit :most"
 # Put so, the order is not that of the index, which would lead through all runs.
 _SORTED_BY_START = "case when r.start_time is null then r.expected_start_time else r.start_time end desc, r.id desc"
 
 
-def _has_few_names(wanted: FlowRunPage, total: int) -> bool:
-    """Whether runs of a period are asked for by a part of their name, and few have it."""
+def _few_named(tx: Tx, wanted: FlowRunPage) -> list[str] | None:
+    """The runs, if those of a period are asked for by a part of their name and few have it: all names of that period
+    are looked at, once here, and not to count them and then again to find them."""
     period = _period(wanted.sort, wanted.flow_runs)
     named = wanted.flow_runs is not None and wanted.flow_runs.name is not None and wanted.flow_runs.name.like_
-    return period is not None and period.after_ is not None and bool(named) and total <= FEW
+    if period is None or period.after_ is None or not named:
+        return None
+    found: list[str] = tx.composed(str, NAMED, where_of(wanted), most=FEW + 1)
+    return found if len(found) <= FEW else None
 
 
 LAST = datetime.max.replace(tzinfo=UTC)
