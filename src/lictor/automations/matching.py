@@ -187,7 +187,9 @@ class Index:
 
     def _put(self, watch: Watch) -> None:
         self._order[watch.trigger_id] = len(self._order)
-        if any(_SPECIAL.search(name.removesuffix("*")) for name in watch.names):
+        # Of several names one may let through what another's beginning does: `a` and `a.*` together fit `a.` as well.
+        several = len(watch.names) > 1 and any(name.endswith("*") for name in watch.names)
+        if several or any(_SPECIAL.search(name.removesuffix("*")) for name in watch.names):
             self._patterns[watch.names].put(watch)
             self._fits.setdefault(watch.names, watch.fits_name)
             return
