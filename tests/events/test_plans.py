@@ -62,6 +62,7 @@ def count(countable: Countable, **wanted: Any) -> Callable[[Tx], object]:
 
 
 BY_TIME, BY_NAME = "ix_events__occurred", "ix_events__event_occurred"
+BY_EITHER = f"{BY_TIME}|{BY_NAME}"
 BY_TALLY = r"event_tally_pkey|e USING PRIMARY KEY \(level=\? AND slot>\? AND slot<\?\)"
 BY_RESOURCE = r"pk_event_resources|USING PRIMARY KEY"
 CASES: dict[str, tuple[Callable[[Tx], object], str]] = {
@@ -72,8 +73,8 @@ CASES: dict[str, tuple[Callable[[Tx], object], str]] = {
     "by hour": (count(Countable.time), BY_TIME),
     "by hour without some names": (count(Countable.time, **EXCLUDING), BY_TIME),
     "by name": (count(Countable.event), BY_TALLY),
-    "by name of those with a label": (count(Countable.event, resource={"labels": {"a": "b"}}), BY_TIME),
-    "by hour of those with a label": (count(Countable.time, resource={"labels": {"a": "b"}}), BY_TIME),
+    "by name of those with a label": (count(Countable.event, resource={"labels": {"a": "b"}}), BY_EITHER),
+    "by hour of those with a label": (count(Countable.time, resource={"labels": {"a": "b"}}), BY_EITHER),
     "by resource": (count(Countable.resource), BY_TIME),
     "with a text": (ask(text={"query": "somewhere"}), BY_TIME),
     "of what begins so": (ask(any_resource={"id_prefix": ["run 777"]}), BY_RESOURCE),
@@ -90,7 +91,7 @@ CASES: dict[str, tuple[Callable[[Tx], object], str]] = {
     "ahead": (lambda tx: reading.after(tx, 29_000, [5], 10), r"events_pkey|USING INTEGER PRIMARY KEY"),
     "for subscribers": (lambda tx: streaming.after(tx, 29_000, [5]), r"events_pkey|USING INTEGER PRIMARY KEY"),
     "old": (lambda tx: loops.old(tx, None, START, 200), BY_TIME),
-    "old of a type": (lambda tx: loops.old(tx, "event 3", START, 200), f"{BY_NAME}|{BY_TIME}"),
+    "old of a type": (lambda tx: loops.old(tx, "event 3", START, 200), BY_EITHER),
 }
 
 

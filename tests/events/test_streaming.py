@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -122,7 +122,7 @@ def test_of_the_past_so_much_is_read_at_a_time_by_what_it_holds(db: Database, mo
         return tx.all(streaming.AT, positions=positions)
 
     monkeypatch.setattr(streaming, "_at", at)
-    monkeypatch.setattr(streaming, "BYTES_OF_THE_PAST", 1900)
+    monkeypatch.setattr(streaming, "BYTES_AT_ONCE", 1900)
     with served(db, page_size=7) as address, subscribed(address) as one:
         assert heard(one, len(sizes)) == [f"past {number}" for number in range(len(sizes))]
     assert read == [3, 1, 2, 1, 1]
@@ -312,6 +312,30 @@ def test_a_slow_reader_misses_nothing(db: Database, monkeypatch: pytest.MonkeyPa
         # It reads nothing, and the other is not kept waiting.
         assert heard(other, 200) == [str(number) for number in range(200)]
         assert heard(one, 200) == [str(number) for number in range(200)]
+
+
+def test_what_is_live_is_read_by_what_it_holds_too(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For all subscribers, and again for one that was slow: beyond a few, so many bytes and an event."""
+    monkeypatch.setattr(streaming, "BYTES_AT_ONCE", 1900)
+    monkeypatch.setattr(streaming, "FEW_AT_ONCE", 1)
+    monkeypatch.setattr(streaming, "FRAMES_WAITING", 2)
+    read: list[int] = []
+
+    def noted(method: Callable[..., list[Line]]) -> Callable[..., list[Line]]:
+        def call(*args: Any) -> list[Line]:
+            lines = method(*args)
+            read.append(sum(sorted(map(streaming._held, lines))[:-1]))
+            return lines
+
+        return call
+
+    monkeypatch.setattr(streaming, "after", noted(streaming.after))
+    monkeypatch.setattr(streaming, "_at", noted(streaming._at))
+    with served(db) as address, subscribed(address, backfill=False) as one:
+        joined(db, one)
+        write(db, *(now(str(number), payload={"x": "y" * 700}) for number in range(30)))
+        assert heard(one, 30) == [str(number) for number in range(30)]
+    assert max(read) < 1900 + 900
 
 
 def test_one_that_is_left_behind_is_sent_away(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from itertools import groupby
 
 import msgspec
 from msgspec import Raw, Struct
@@ -36,14 +37,14 @@ log = logging.getLogger(__name__)
 # Rows of the log read at a time, and the rest between reads while there is much to read, so that a subscriber costs
 # the same whether events are committed one by one or together.
 MOST_AT_ONCE = 500
+# So many are read without a look at how large they are.
+FEW_AT_ONCE = 10
 REST_SECONDS = 0.02
 # What may wait for one subscriber as it will be sent; of what is more, the positions; beyond that it is sent away.
 FRAMES_WAITING = 256
 BYTES_WAITING = 4_000_000
-# Of the past, so many are read at a time, by what they hold: one at least.
-BYTES_OF_THE_PAST = 4_000_000
-# Those that are read again, for somebody who was slow, are read so many at a time: each may be large.
-MOST_READ_AGAIN = 16
+# Whatever is read, so many are at a time, by what they hold: one at least.
+BYTES_AT_ONCE = 4_000_000
 MOST_WAITING = 50_000
 TRY_AGAIN = 1013
 
@@ -56,6 +57,21 @@ AHEAD = sql(
     "events.lines_ahead",
     Line,
     f"{_SELECT} where e.position > {{int:last}} order by e.position limit :limit",
+)
+# The same by what they hold, which costs as much again.
+MORE = sql(
+    "events.more_lines",
+    Line,
+    f"""
+    {_SELECT} where e.position in (
+        select s.position from (
+            select w.position, sum(w.size) over (order by w.position) - w.size as before from (
+                select e.position, {_SIZE} as size from events e
+                where e.position > {{int:last}} order by e.position limit :limit
+            ) w
+        ) s where s.before < {{int:most}}
+    ) order by e.position
+    """,
 )
 AT = sql(
     "events.lines_at",
@@ -191,7 +207,7 @@ class Hub:
             seen.saw((line.position for line in lines), time.monotonic())
             if lines:
                 await asyncio.sleep(REST_SECONDS)
-            if len(lines) < MOST_AT_ONCE:
+            if len(lines) < MOST_AT_ONCE and sum(map(_held, lines)) < BYTES_AT_ONCE:
                 await self._bell.wait(self._poll_seconds, heard)
 
     async def _read(self, seen: Positions) -> list[Line]:
@@ -212,7 +228,15 @@ class Hub:
 
 def after(tx: Tx, last: int, gaps: list[int]) -> list[Line]:
     late = tx.all(AT, positions=gaps) if gaps else []
-    return late + tx.all(AHEAD, last=last, limit=MOST_AT_ONCE)
+    first = tx.all(AHEAD, last=last, limit=FEW_AT_ONCE)
+    if len(first) < FEW_AT_ONCE:
+        return late + first
+    more = MOST_AT_ONCE - FEW_AT_ONCE
+    return late + first + tx.all(MORE, last=first[-1].position, limit=more, most=BYTES_AT_ONCE)
+
+
+def _held(line: Line) -> int:
+    return sum(memoryview(part).nbytes for part in (line.resource, line.related, line.payload))
 
 
 class EventStream(Struct, frozen=True):
@@ -311,6 +335,13 @@ class _Place(Struct):
     size: int
 
 
+PLACES = sql(
+    "events.places",
+    _Place,
+    f"select e.position, e.occurred, {_SIZE} from events e where e.position {{in:positions:bigint}}",
+)
+
+
 def _page(tx: Tx, wanted: EventFilter, size: int, behind: _Place | None) -> list[_Place]:
     found = listing.narrowed(tx, wanted)
     at = found.at
@@ -326,26 +357,36 @@ def _portions(places: list[_Place]) -> Iterable[list[int]]:
     some: list[int] = []
     held = 0
     for place in places:
-        if some and held + place.size > BYTES_OF_THE_PAST:
+        if some and held + place.size > BYTES_AT_ONCE:
             yield some
             some, held = [], 0
         some.append(place.position)
         held += place.size
-    yield some
+    if some:
+        yield some
 
 
 async def _send_live(socket: Socket, stream: EventStream, subscription: Subscription) -> None:
     while taken := await subscription.take():
-        for start in range(0, len(taken), MOST_READ_AGAIN):
-            await _send_some(socket, stream, taken[start : start + MOST_READ_AGAIN])
+        for kept, some in groupby(taken, key=lambda one: one[1] is not None):
+            if kept:
+                await _send_frames(socket, [sent for _, sent in some])
+            else:
+                await _send_again(socket, stream, [position for position, _ in some])
     await socket.close(TRY_AGAIN, "Too far behind")
 
 
-async def _send_some(socket: Socket, stream: EventStream, some: list[tuple[int, bytes | None]]) -> None:
-    missing = [position for position, sent in some if sent is None]
-    lines = await stream.db.read(_at, missing) if missing else []
-    late = {line.position: frame(line) for line in lines}
-    await _send_frames(socket, [sent or late.get(position) for position, sent in some])
+async def _send_again(socket: Socket, stream: EventStream, positions: list[int]) -> None:
+    """What is read again for somebody who was slow."""
+    places = {place.position: place for place in await stream.db.read(_places, positions)}
+    # One that is gone was too old to be kept.
+    for some in _portions([places[position] for position in positions if position in places]):
+        lines = {line.position: frame(line) for line in await stream.db.read(_at, some)}
+        await _send_frames(socket, [lines.get(position) for position in some])
+
+
+def _places(tx: Tx, positions: list[int]) -> list[_Place]:
+    return tx.all(PLACES, positions=positions)
 
 
 def _at(tx: Tx, positions: list[int]) -> list[Line]:
