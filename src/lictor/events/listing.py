@@ -59,7 +59,11 @@ class Slice(NamedTuple):
 SOME = sql(
     "events.some_of_resource",
     int,
-    "select 1 from event_resources r where r.resource_id = {text:resource_id} limit :limit",
+    """
+    select count(*) from (
+        select 1 from event_resources r where r.resource_id = {text:resource_id} limit :limit
+    ) some
+    """,
 )
 
 
@@ -132,7 +136,7 @@ def _best(tx: Tx, wanted: EventFilter) -> Mention | None:
     found = filters.mentions(wanted)
     singles = [one for one in found if one.single]
     if len(singles) > 1:
-        return min(singles, key=lambda one: len(tx.all(SOME, resource_id=one.ids[0], limit=FEW)))
+        return min(singles, key=lambda one: int(tx.value(SOME, resource_id=one.ids[0], limit=FEW_TO_COUNT)))
     return found[0] if found else None
 
 

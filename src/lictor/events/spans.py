@@ -130,11 +130,11 @@ class Pieces:
         if behind <= last:
             below.append(Piece(behind, last, span))
 
-    def params(self) -> dict[str, Any]:
+    def params(self, *, quarters: bool = True) -> dict[str, Any]:
         stretches = self._stretches().pieces
         return {
             "rows": [piece.text() for piece in self.rows],
-            "quarters": [piece.text() for piece in self.tallied[QUARTER]],
+            "quarters": [piece.text() for piece in self.tallied[QUARTER]] if quarters else [],
             "days": [piece.text() for piece in self.tallied[DAY]],
             "first": stretches[0].first if stretches else LAST,
             "last": stretches[-1].last if stretches else FIRST,

@@ -232,11 +232,10 @@ def counts(tx: Tx, spans: list[tuple[datetime, datetime]], names: Where) -> list
 
 
 def _parts(tx: Tx, pieces: Pieces, quarters: Stretches, names: Where) -> list[_Part]:
-    params = pieces.params()
     if not quarters.pieces:
-        return tx.composed(_Part, _COUNTS, names, **params)
-    at_once = {"quarters": [], "low": quarters.pieces[0].first, "high": quarters.pieces[-1].last}
-    return tx.composed(_Part, _COUNTS_AT_ONCE, names, **(params | at_once))
+        return tx.composed(_Part, _COUNTS, names, **pieces.params())
+    ends = {"low": quarters.pieces[0].first, "high": quarters.pieces[-1].last}
+    return tx.composed(_Part, _COUNTS_AT_ONCE, names, **pieces.params(quarters=False), **ends)
 
 
 def useful(tx: Tx, pieces: Pieces) -> bool:
