@@ -62,7 +62,7 @@ SOME = sql(
     """
     select count(*) from (
         select 1 from event_resources r where r.resource_id = {text:resource_id} limit :limit
-    ) some
+    ) found
     """,
 )
 
