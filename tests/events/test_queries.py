@@ -172,6 +172,15 @@ def test_by_time(db: Database, few: bool) -> None:
     ]
 
 
+@pytest.mark.parametrize("more", [{}, {"any_resource": {"id": ["a.1"]}}, {"any_resource": {"id_prefix": ["a"]}}])
+def test_a_period_that_ends_before_it_begins_has_no_events(db: Database, more: dict[str, Any]) -> None:
+    write(db, an_event(), an_event(second=1))
+    wanted = {"occurred": {"since": "2024-04-03T12:00:06Z", "until": "2024-04-03T12:00:00Z"}} | more
+    assert [one["count"] for one in count(db, "time", wanted)] == [0]
+    assert count(db, "event", wanted) == count(db, "resource", wanted) == []
+    assert api(db).post("/events/filter", json={"filter": wanted}).json["total"] == 0
+
+
 @pytest.mark.parametrize(
     ("unit", "interval", "spans", "first"),
     [

@@ -117,7 +117,7 @@ def _by_time(tx: Tx, wanted: EventFilter, unit: TimeUnit, size: timedelta) -> li
     edges = bounds(since, until, unit, size)
     if len(edges) < 2:
         return []
-    counts = _tallied(tx, wanted, edges)
+    counts = _tallied(tx, wanted, edges) if since <= until else [0] * len(edges)
     if counts is None:
         counts = _sifted(tx, wanted, edges)
     if counts is None:
