@@ -156,6 +156,9 @@ def questions(now: datetime) -> list[tuple[str, str, Body]]:
     """What is asked: a name, a path and a body."""
     week = {"occurred": {"since": (now - timedelta(days=DAYS + 1)).isoformat(), "until": now.isoformat()}}
     some = {"event": {"exclude_name": ["prefect.flow-run.State3"]}}
+    # As dashboards ask: what begins with an id, and all names but those of logs.
+    shown = {"any_resource": {"id_prefix": ["prefect.work-pool.7"]}, "event": {"exclude_name": ["prefect.log.write"]}}
+    pools = [f"prefect.work-pool.{number}" for number in (3, 7)]
     return [
         ("newest page", "filter", {"filter": week}),
         ("newest page without a name", "filter", {"filter": week | some}),
@@ -163,11 +166,32 @@ def questions(now: datetime) -> list[tuple[str, str, Body]]:
         ("page of a deployment", "filter", {"filter": week | {"related": {"id": ["prefect.deployment.77"]}}}),
         ("page of a flow", "filter", {"filter": week | {"related": {"id": ["prefect.flow.7"]}}}),
         ("page of a work pool", "filter", {"filter": week | {"related": {"id": ["prefect.work-pool.7"]}}}),
+        ("page of a work pool, by a dashboard", "filter", {"filter": week | shown}),
+        ("page of a work pool, oldest first", "filter", {
+            "filter": week | {"order": "ASC", "related": {"id": ["prefect.work-pool.7"]}}
+        }),
+        ("page of a flow without a name", "filter", {"filter": week | some | {"related": {"id": ["prefect.flow.7"]}}}),
+        ("page of a work pool without a name", "filter", {
+            "filter": week | some | {"related": {"id": ["prefect.work-pool.7"]}}
+        }),
+        ("page of a work pool in its role", "filter", {
+            "filter": week | {"related": {"id": ["prefect.work-pool.7"], "role": ["work-pool"]}}
+        }),
+        ("page of either of two work pools", "filter", {"filter": week | {"any_resource": {"id": pools}}}),
+        ("page of a work pool and a deployment", "filter", {
+            "filter": week | {"related": [{"id": ["prefect.work-pool.7"]}, {"id": ["prefect.deployment.77"]}]}
+        }),
+        ("page of all runs", "filter", {"filter": week | {"resource": {"id_prefix": ["prefect.flow-run."]}}}),
+        ("page of a label", "filter", {"filter": week | {"resource": {"labels": {"prefect.resource.name": "run"}}}}),
+        ("page of a role", "filter", {"filter": week | {"related": {"role": ["flow"]}}}),
         ("page of a text", "filter", {"filter": week | {"text": {"query": "deployment.77"}}}),
+        ("page of a text in all names", "filter", {"filter": week | {"text": {"query": "flow-run"}}}),
+        ("page of a text of three words", "filter", {"filter": week | {"text": {"query": "not to be found"}}}),
         ("by day", "count-by/day", {"filter": week}),
         ("by hour", "count-by/time", {"filter": week, "time_unit": "hour"}),
         ("by hour without a name", "count-by/time", {"filter": week | some, "time_unit": "hour"}),
         ("by 13 minutes", "count-by/time", {"filter": week, "time_unit": "minute", "time_interval": 13}),
+        ("by hour of a work pool, by a dashboard", "count-by/time", {"filter": week | shown, "time_unit": "hour"}),
         ("by name", "count-by/event", {"filter": week}),
         ("by resource of a deployment", "count-by/resource", {
             "filter": week | {"related": {"id": ["prefect.deployment.77"]}}
