@@ -21,7 +21,8 @@ from lictor.tallies.slots import SLOT, TICK, Span
 
 _SLOT = SLOT // TICK
 
-_PLACES = """(place, low, high) as (
+# Materialized, or PostgreSQL would read these texts anew for each tally that it looks at.
+_PLACES = """(place, low, high) as materialized (
             select cast(substr(each.value, 55) as integer), cast(substr(each.value, 1, 27) as {ts_type}),
                 cast(substr(each.value, 28, 27) as {ts_type}) from {each:%s}
         )"""
