@@ -7,7 +7,8 @@ Nothing is handed from one round to the next in memory, so a process that dies t
 
 **The supervisor** gives each service a task: a round, then a wait of the interval, give or take a tenth so that
 replicas do not beat in time. A service with a `batch` that got a full one goes on at once. `nudge()` ends the wait
-early, from any thread; it is a hint that there is work, and losing it costs no more than an interval. A round that
+early, from any thread (with `gather`, a moment later, so that one round does what several are about); it is a hint that
+there is work, and losing it costs no more than an interval. A round that
 fails is logged with its error and tried again after a wait that doubles up to a minute. The supervisor remembers when
 each service last came through, for the health page and for those who wonder whether anything runs.
 
