@@ -16,13 +16,14 @@ from tests.architecture.test_plans import steps
 from lictor import flows, tallies
 from lictor.db import Database, Tx, Where
 from lictor.db.statement import Statement, composed
-from lictor.filters.history import Interval, run_history
+from lictor.filters.history import Interval, divide, run_history
 from lictor.flow_runs import changes, listing, transitions
 from lictor.flow_runs.listing import FlowRunHistory, FlowRunQuery
 from lictor.flow_runs.transitions import Orchestration
 from lictor.kit import clock
 from lictor.states.types import StateCreate
-from lictor.tallies.flow_runs import OfState
+from lictor.tallies import ledger
+from lictor.tallies.flow_runs import LEDGER, OfState
 from lictor.tallies.slots import floor
 
 NOW = datetime(2026, 3, 14, 15, 9, 26, 535897, tzinfo=UTC)
@@ -31,8 +32,9 @@ KINDS = {"COMPLETED": "Completed", "FAILED": "Failed", "RUNNING": "Running", "SC
 
 
 @pytest.fixture(autouse=True)
-def _now() -> None:
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
     clock.set_source(lambda: NOW)
+    monkeypatch.setattr(ledger, "MANY", 0)  # so that short intervals are made of tallies, few as the runs are
 
 
 def a_run(tx: Tx, flow_id: str, at: datetime, state: str) -> str:
@@ -164,6 +166,19 @@ def test_intervals_that_meet_within_a_slot_share_its_runs(db: Database, seconds:
     found = db.read_now(listing.history, wanted)
     assert rounded(found) == rounded(db.read_now(listing.history, plain))
     assert sum(state.count_runs for interval in found for state in interval.states) == 151
+
+
+def test_short_intervals_of_few_runs_are_made_of_the_runs(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    flow_id = db.write_now(rows.a_flow)
+    for hours in (1, 2, 3):
+        db.write_now(a_run, flow_id, NOW - timedelta(hours=hours), "COMPLETED")
+
+    def from_tallies(seconds: float, many: int) -> bool:
+        monkeypatch.setattr(ledger, "MANY", many)
+        return db.read_now(LEDGER.worth_it, divide(NOW - timedelta(hours=4), NOW, seconds))
+
+    assert [from_tallies(900, many) for many in (0, 2, 3)] == [True, True, False]
+    assert (from_tallies(300, 0), from_tallies(1_800, 5)) == (False, True)
 
 
 DENSE = """

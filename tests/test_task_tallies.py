@@ -22,6 +22,7 @@ from lictor.flow_runs.types import FlowRunCreate
 from lictor.kit import clock, ids
 from lictor.states.callers import SERVER
 from lictor.states.types import StateCreate
+from lictor.tallies import ledger
 from lictor.task_runs import create as task_create
 from lictor.task_runs import listing, recorder, transitions
 from lictor.task_runs.listing import TaskRunHistory, TaskRunQuery
@@ -34,8 +35,9 @@ KINDS = ["COMPLETED", "FAILED", "RUNNING"]
 
 
 @pytest.fixture(autouse=True)
-def _now() -> None:
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
     clock.set_source(lambda: NOW)
+    monkeypatch.setattr(ledger, "MANY", 0)  # so that short intervals are made of tallies, few as the runs are
 
 
 class World:

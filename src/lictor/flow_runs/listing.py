@@ -271,7 +271,7 @@ def lateness(tx: Tx, wanted: FlowRunQuery) -> float | None:
 def history(tx: Tx, wanted: FlowRunHistory) -> list[Interval]:
     grid = divide(wanted.history_start, wanted.history_end, wanted.history_interval_seconds)
     plain = tallied(wanted)
-    if plain is None or plain.after or plain.before or not flow_run_tallies.worth_it(grid):
+    if plain is None or plain.after or plain.before or not flow_run_tallies.LEDGER.worth_it(tx, grid):
         return run_history(tx, "flow_run r", wanted, where_of(wanted), plain=plain is not None)
     return flow_run_tallies.intervals(tx, grid, plain.states)
 

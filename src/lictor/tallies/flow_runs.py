@@ -17,7 +17,7 @@ from lictor.tallies import days, task_runs
 from lictor.tallies.cutting import PLACES, Cut
 from lictor.tallies.days import Days
 from lictor.tallies.ledger import Ledger, ranges
-from lictor.tallies.slots import FIRST, LAST, SLOT, TICK, TOUCHED_AFTER, Span, floor, is_old
+from lictor.tallies.slots import FIRST, LAST, TICK, TOUCHED_AFTER, Span, floor, is_old
 
 DAYS = Days("flow_run", {"runs": "{int_type}", "lateness": "{float_type}", "tasks": "{int_type}"})
 _TASKS = "(select count(*) from task_run own where own.flow_run_id = r.id)"
@@ -214,8 +214,3 @@ def intervals(tx: Tx, grid: Grid, states: Where) -> list[Interval]:
     cut = Cut(grid, found)
     params = {**history.grid_params(grid), **cut.params(), **found.params()}
     return history.filled(grid, cut.summed(tx.composed(history.Row, _HISTORY, states, **params)))
-
-
-def worth_it(grid: Grid) -> bool:
-    """Whether most of a slot is in one interval, as a rule."""
-    return grid.step >= SLOT * 2 / 3

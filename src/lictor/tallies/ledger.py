@@ -10,11 +10,15 @@ from msgspec import Struct
 
 from lictor.db import Tx, sql
 from lictor.filters import estimates
+from lictor.filters.history import Grid
 from lictor.states.types import TERMINAL
 from lictor.tallies.days import Days
 from lictor.tallies.slots import BEHIND, FIRST, LAST, MOST_SLOTS, SLOT, TICK, Slots, Span, ceil, floor
 
 _TYPES = ", ".join(f"'{type_}'" for type_ in sorted(TERMINAL))
+
+
+MANY = 5_000
 
 
 class Mark(Struct):
@@ -84,6 +88,14 @@ class Ledger:
             f"tallies.next_of_{name}",
             datetime,
             f"select {run} from {table} {alias} where {run} >= {{ts:slot}} order by {run} limit 1",
+        )
+        self._many = sql(
+            f"tallies.many_{name}",
+            datetime,
+            f"""
+            select {run} from {table} {alias} where {run} >= {{ts:start}} and {run} < {{ts:end}}
+            order by {run} limit 1 offset {{int:many}}
+            """,
         )
         self._forget = sql(
             f"tallies.forget_{name}",
@@ -168,6 +180,13 @@ class Ledger:
             return Span(after, before, first, first)
         end = floor(before + TICK) if before < LAST else frontier
         return Span(after, before, first, max(first, min(frontier, end)))
+
+    def worth_it(self, tx: Tx, grid: Grid) -> bool:
+        """Whether a history had better be made of tallies: where most of a slot is in one interval, as a rule. Where
+        intervals are short, to cut slots up costs more than to read some thousand runs."""
+        if grid.step >= 2 * SLOT or grid.step < SLOT * 2 / 3:
+            return grid.step >= 2 * SLOT
+        return tx.one(self._many, start=grid.start, end=grid.edge(grid.length), many=MANY) is not None
 
     def check(self, tx: Tx) -> list[datetime]:
         """The settled slots whose tallies are not what their runs say, and the first slots of days that are not what

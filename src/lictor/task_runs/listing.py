@@ -164,7 +164,7 @@ def count_where(tx: Tx, where: Where) -> int:
 def history(tx: Tx, wanted: TaskRunHistory) -> list[Interval]:
     grid = divide(wanted.history_start, wanted.history_end, wanted.history_interval_seconds)
     plain = tallied(wanted)
-    if plain is None or plain.expected != (None, None) or not flow_runs.worth_it(grid):
+    if plain is None or plain.expected != (None, None) or not task_runs.LEDGER.worth_it(tx, grid):
         if _is_seldom(tx, wanted, grid):
             return run_history(tx, "task_run t", wanted, _each_of(wanted), plain=True)
         return run_history(tx, "task_run t", wanted, wanted.where())
