@@ -103,9 +103,10 @@ def test_what_was_there_before_is_brought_into_order(db: Database) -> None:
             "insert into event_resources select {text:resource_id}, position from events where event = {text:event}"
         )
         tx.many(composed(None, insert), rows)
-        [migration] = [each for each in migrations() if each.name.endswith("events_of_resources")]
-        for statement in migration.statements(tx.dialect):
-            tx.run(composed(None, statement))
+        for migration in migrations():
+            if migration.name.endswith(("events_of_resources", "event_resources_by_bytes")):
+                for statement in migration.statements(tx.dialect):
+                    tx.run(composed(None, statement))
 
     db.write_now(bring)
 
