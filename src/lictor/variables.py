@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Iterator
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
@@ -18,7 +18,7 @@ from lictor.filters import Filter
 from lictor.filters.leaves import AllTags, AnyId, Name, on
 from lictor.kit import clock, ids
 from lictor.kit.errors import Conflict, NotFound
-from lictor.web import DEFAULT_LIMIT, Embedded, FieldError, Limit, Offset, Router
+from lictor.web import DEFAULT_LIMIT, Checked, Checks, Embedded, FieldError, Limit, Offset, Router
 
 MAX_NAME = 255
 MAX_VALUE_BYTES = 5000
@@ -39,28 +39,58 @@ class Variable(Struct):
     tags: list[str]
 
 
-class VariableCreate(Struct, forbid_unknown_fields=True):
+def check_name(name: str | None) -> None:
+    if name is None:
+        return
+    if not _NAME.match(name):
+        raise FieldError("Variable name must only contain lowercase letters, numbers, and dashes or underscores.")
+    if len(name) > MAX_NAME:
+        words = f"Value should have at most {MAX_NAME} items after validation, not {len(name)}"
+        ctx = {"field_type": "Value", "max_length": MAX_NAME, "actual_length": len(name)}
+        raise FieldError(words, type="too_long", ctx=ctx)
+
+
+def check_value(value: Any) -> None:
+    """The reference's serializer knows neither integers of more than 64 bits nor half a surrogate pair."""
+    try:
+        text = _json(value)
+    except UnicodeEncodeError:
+        raise FieldError("Variable value must be serializable to JSON") from None
+    if not all(-(2**63) <= number < 2**64 for number in integers(value)):
+        raise FieldError("Variable value must be serializable to JSON")
+    if value is not None and len(text) > MAX_VALUE_BYTES:
+        raise FieldError(f"Variable value must be less than {MAX_VALUE_BYTES} characters")
+
+
+def integers(value: Any) -> Iterator[int]:
+    """All integers in a JSON value."""
+    match value:
+        case int():
+            yield value
+        case list():
+            for item in value:
+                yield from integers(item)
+        case dict():
+            for item in value.values():
+                yield from integers(item)
+
+
+class VariableCreate(Checked, Struct, forbid_unknown_fields=True):
+    checks: ClassVar[Checks] = {"name": check_name, "value": check_value}
+
     name: str
     value: Any
     tags: list[str] = []
 
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        check_value(self.value)
 
-
-class VariableUpdate(Struct, forbid_unknown_fields=True):
+class VariableUpdate(Checked, Struct, forbid_unknown_fields=True):
     """Absent: as it was. A name or tags of null pass as input and then conflict with the table, as in the reference."""
+
+    checks: ClassVar[Checks] = {"name": check_name, "value": check_value}
 
     name: str | UnsetType | None = UNSET
     value: Any | UnsetType = UNSET
     tags: list[str] | UnsetType | None = UNSET
-
-    def __post_init__(self) -> None:
-        if isinstance(self.name, str):
-            check_name(self.name)
-        if self.value is not UNSET:
-            check_value(self.value)
 
 
 class VariableFilter(Filter):
@@ -85,41 +115,6 @@ class VariablePage(Embedded):
 
 class VariableCount(Embedded):
     variables: VariableFilter | None = None
-
-
-def check_name(name: str) -> None:
-    if not _NAME.match(name):
-        words = "Variable name must only contain lowercase letters, numbers, and dashes or underscores."
-        raise FieldError("name", words)
-    if len(name) > MAX_NAME:
-        words = f"Value should have at most {MAX_NAME} items after validation, not {len(name)}"
-        ctx = {"field_type": "Value", "max_length": MAX_NAME, "actual_length": len(name)}
-        raise FieldError("name", words, type="too_long", ctx=ctx)
-
-
-def check_value(value: Any) -> None:
-    """The reference's serializer knows neither integers of more than 64 bits nor half a surrogate pair."""
-    try:
-        text = _json(value)
-    except UnicodeEncodeError:
-        raise FieldError("value", "Variable value must be serializable to JSON") from None
-    if not all(-(2**63) <= number < 2**64 for number in integers(value)):
-        raise FieldError("value", "Variable value must be serializable to JSON")
-    if value is not None and len(text) > MAX_VALUE_BYTES:
-        raise FieldError("value", f"Variable value must be less than {MAX_VALUE_BYTES} characters")
-
-
-def integers(value: Any) -> Iterator[int]:
-    """All integers in a JSON value."""
-    match value:
-        case int():
-            yield value
-        case list():
-            for item in value:
-                yield from integers(item)
-        case dict():
-            for item in value.values():
-                yield from integers(item)
 
 
 COLUMNS = "v.id, v.created, v.updated, v.name, v.value, v.tags"

@@ -194,7 +194,7 @@ def _step_back(tx: Tx, collection: ArtifactCollection) -> None:
     events.emit(tx, changed("updated", msgspec.structs.replace(collection, latest_id=newest.id, **shown)))
 
 
-def _where(asked: ArtifactCount | CollectionCount) -> Where:
+def _where(asked: ArtifactCount | ArtifactPage | CollectionCount | CollectionPage) -> Where:
     where = Where() if asked.artifacts is None else asked.artifacts.where()
     if any(filter is not None for filter in (asked.flows, asked.flow_runs, asked.deployments)):
         runs = where_for("flow_run", flows=asked.flows, flow_runs=asked.flow_runs, deployments=asked.deployments)

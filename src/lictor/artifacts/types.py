@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 from uuid import UUID
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
 from lictor.filters import DeploymentFilter, Filter, FlowFilter, FlowRunFilter, TaskRunFilter
 from lictor.filters.leaves import AnyId, Condition, Leaf, Texts, on
-from lictor.web import DEFAULT_LIMIT, Embedded, FieldError, Limit, Offset
+from lictor.web import DEFAULT_LIMIT, Checked, Checks, Embedded, FieldError, Limit, Offset
 
 MOST_OF_A_METADATUM = 500
 
@@ -51,7 +51,18 @@ class ArtifactCollection(Struct):
     task_run_id: str | None
 
 
-class ArtifactCreate(Struct, forbid_unknown_fields=True):
+def check_key(key: str | None) -> None:
+    if key is not None and not _KEY.match(key):
+        raise FieldError("Artifact key must only contain lowercase letters, numbers, and dashes.")
+
+
+def check_data(data: Raw) -> None:
+    str(data, "utf-8")  # what is not read is not known to be text: a ValueError, if it is none
+
+
+class ArtifactCreate(Checked, Struct, forbid_unknown_fields=True):
+    checks: ClassVar[Checks] = {"key": check_key, "data": check_data}
+
     key: str | None = None
     type: str | None = None
     description: str | None = None
@@ -60,22 +71,15 @@ class ArtifactCreate(Struct, forbid_unknown_fields=True):
     flow_run_id: UUID | None = None
     task_run_id: UUID | None = None
 
-    def __post_init__(self) -> None:
-        str(self.data, "utf-8")  # what is not read is not known to be text: a ValueError, if it is none
-        if self.key is not None and not _KEY.match(self.key):
-            raise FieldError("key", "Artifact key must only contain lowercase letters, numbers, and dashes.")
 
-
-class ArtifactUpdate(Struct, forbid_unknown_fields=True):
+class ArtifactUpdate(Checked, Struct, forbid_unknown_fields=True):
     """Absent: as it was."""
+
+    checks: ClassVar[Checks] = {"data": check_data}
 
     data: Raw | UnsetType = UNSET
     description: str | UnsetType | None = UNSET
     metadata_: dict[str, str] | UnsetType | None = UNSET
-
-    def __post_init__(self) -> None:
-        if self.data is not UNSET:
-            str(self.data, "utf-8")
 
 
 class Key(Leaf):
@@ -116,7 +120,8 @@ class ArtifactSort(StrEnum):
     KEY_ASC = "KEY_ASC"
 
 
-class Runs(Embedded):
+# Fields that are keyword-only come last, which is where the reference has them, and so lists their errors.
+class Runs(Embedded, kw_only=True):
     """Which runs, flows and deployments the artifacts are of."""
 
     flow_runs: FlowRunFilter | None = None
@@ -129,17 +134,19 @@ class ArtifactCount(Runs):
     artifacts: ArtifactFilter | None = None
 
 
-class ArtifactPage(ArtifactCount):
+class ArtifactPage(Runs):
     sort: ArtifactSort = ArtifactSort.ID_DESC
     limit: Limit = DEFAULT_LIMIT
     offset: Offset = 0
+    artifacts: ArtifactFilter | None = None
 
 
 class CollectionCount(Runs):
     artifacts: ArtifactCollectionFilter | None = None
 
 
-class CollectionPage(CollectionCount):
+class CollectionPage(Runs):
     sort: ArtifactSort = ArtifactSort.ID_DESC
     limit: Limit = DEFAULT_LIMIT
     offset: Offset = 0
+    artifacts: ArtifactCollectionFilter | None = None

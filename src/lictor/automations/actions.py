@@ -9,11 +9,9 @@ import msgspec
 from msgspec import Struct
 
 from lictor.automations import parameters
-from lictor.kit.errors import FieldError
 from lictor.kit.lazy import lazy
 from lictor.states.types import StateTypeName
-from lictor.web import Seconds
-from lictor.web.shapes import Choice
+from lictor.web.shapes import Check, Checked, Checks, Choice, FieldError, Seconds
 
 templates = lazy("lictor.kit.templates")
 
@@ -33,11 +31,36 @@ def check_target(name: str, source: Source, id: UUID | None) -> None:
         raise ValueError(f"{name} is {'not allowed' if id else 'required'}")
 
 
-def check_template(field: str, template: str) -> None:
-    try:
-        templates.check(template)
-    except templates.TemplateError as error:
-        raise FieldError(field, f"{field!r} is not a valid template: {error}") from error
+def template_of(field: str) -> Check:
+    """The check of a field that is a template."""
+
+    def check(template: str) -> None:
+        try:
+            templates.check(template)
+        except templates.TemplateError as error:
+            raise FieldError(f"{field!r} is not a valid template: {error}") from error
+
+    return check
+
+
+def check_delay(seconds: float) -> None:
+    if seconds < 0:
+        raise FieldError("schedule_after must be non-negative")
+
+
+def check_parameters(given: dict[str, Any] | None) -> None:
+    if given and (problems := parameters.problems(given)):
+        raise FieldError("Invalid parameters: \n" + "\n  ".join(problems))
+
+
+def as_text(payload: Any) -> str:
+    return payload if isinstance(payload, str) else msgspec.json.format(msgspec.json.encode(payload), indent=2).decode()
+
+
+def check_payload(payload: Any) -> None:
+    if payload is None:
+        raise FieldError("Input should be a valid string", type="string_type")
+    template_of("payload")(as_text(payload))
 
 
 def _checked(kind: str, name: str) -> str:
@@ -49,8 +72,9 @@ class DoNothing(Action, Struct, kw_only=True):
     type: Literal["do-nothing"] = "do-nothing"
 
 
-class RunDeployment(Action, Struct, kw_only=True):
+class RunDeployment(Action, Checked, Struct, kw_only=True):
     wire_label: ClassVar[str] = _checked("deployment", "RunDeployment")
+    checks: ClassVar[Checks] = {"parameters": check_parameters, "schedule_after": check_delay}
     type: Literal["run-deployment"] = "run-deployment"
     source: Source = "selected"
     deployment_id: UUID | None = None
@@ -59,10 +83,7 @@ class RunDeployment(Action, Struct, kw_only=True):
     schedule_after: Seconds = 0.0
 
     def __post_init__(self) -> None:
-        if self.schedule_after < 0:
-            raise FieldError("schedule_after", "schedule_after must be non-negative")
-        if self.parameters and (problems := parameters.problems(self.parameters)):
-            raise FieldError("parameters", "Invalid parameters: \n" + "\n  ".join(problems))
+        Checked.__post_init__(self)
         check_target("deployment_id", self.source, self.deployment_id)
 
 
@@ -125,32 +146,27 @@ class ResumeWorkQueue(Action, Struct, kw_only=True):
         check_target("work_queue_id", self.source, self.work_queue_id)
 
 
-class SendNotification(Action, Struct, kw_only=True):
+class SendNotification(Action, Checked, Struct, kw_only=True):
     wire_label: ClassVar[str] = "SendNotification"
+    checks: ClassVar[Checks] = {"subject": template_of("subject"), "body": template_of("body")}
     type: Literal["send-notification"] = "send-notification"
     block_document_id: UUID
     subject: str = "Prefect automated notification"
     body: str
 
-    def __post_init__(self) -> None:
-        check_template("subject", self.subject)
-        check_template("body", self.body)
 
-
-class CallWebhook(Action, Struct, kw_only=True):
+class CallWebhook(Action, Checked, Struct, kw_only=True):
     """The payload is a template; JSON that is no string is taken as its text, as older clients send it."""
 
     wire_label: ClassVar[str] = "CallWebhook"
+    checks: ClassVar[Checks] = {"payload": check_payload}
     type: Literal["call-webhook"] = "call-webhook"
     block_document_id: UUID
     payload: Any = ""
 
     def __post_init__(self) -> None:
-        if self.payload is None:
-            raise FieldError("payload", "Input should be a valid string", type="string_type")
-        if not isinstance(self.payload, str):
-            self.payload = msgspec.json.format(msgspec.json.encode(self.payload), indent=2).decode()
-        check_template("payload", self.payload)
+        Checked.__post_init__(self)
+        self.payload = as_text(self.payload)
 
 
 class PauseAutomation(Action, Struct, kw_only=True):

@@ -9,13 +9,13 @@ from uuid import UUID
 from msgspec import Struct, field
 
 from lictor.kit import ids
-from lictor.kit.errors import FieldError
-from lictor.web import Seconds
-from lictor.web.shapes import Choice
+from lictor.web import coercion
+from lictor.web.shapes import Checked, Checks, Choice, FieldError, Seconds
 
 REACTIVE = "Reactive"
 PROACTIVE = "Proactive"
 SHORTEST_PROACTIVE = 10.0
+NO_PERIOD = "`within` should be a valid timedelta"
 
 Labels = dict[str, str | list[str]]
 """Which resources are meant: each label must have one of its values; `*` stands for anything, a leading `!` negates."""
@@ -39,10 +39,27 @@ class Trigger(Choice):
         return [EventTrigger, CompoundTrigger, SequenceTrigger]
 
 
-class EventTrigger(Trigger, Struct, kw_only=True):
+def check_posture(posture: Any) -> None:
+    if posture not in (REACTIVE, PROACTIVE):
+        expected = "Posture.Reactive or Posture.Proactive"
+        raise FieldError(f"Input should be {expected}", type="literal_error", ctx={"expected": expected})
+
+
+def check_within(seconds: float | None) -> None:
+    if seconds is None:
+        raise ValueError(NO_PERIOD)
+    if seconds < 0:
+        bound = "0 seconds"
+        words = f"Input should be greater than or equal to {bound}"
+        raise FieldError(words, type="greater_than_equal", ctx={"ge": bound})
+
+
+class EventTrigger(Trigger, Checked, Struct, kw_only=True):
     """Fires when `threshold` expected events came `within` so many seconds (Reactive), or did not (Proactive)."""
 
     wire_label: ClassVar[str] = "EventTrigger"
+    checks: ClassVar[Checks] = {"posture": check_posture, "within": check_within}
+
     type: Literal["event"] = "event"
     id: UUID = field(default_factory=_new_id)
     match: Labels = {}
@@ -55,23 +72,19 @@ class EventTrigger(Trigger, Struct, kw_only=True):
     within: Seconds | None = 0.0
 
     def __post_init__(self) -> None:
-        if self.posture not in (REACTIVE, PROACTIVE):
-            expected = "Posture.Reactive or Posture.Proactive"
-            raise FieldError("posture", f"Input should be {expected}", type="literal_error", ctx={"expected": expected})
-        if self.within is None:
-            raise ValueError("`within` should be a valid timedelta")
-        if self.posture == PROACTIVE:
-            self._check_period()
-        if self.within < 0:
-            bound = "0 seconds"
-            words = f"Input should be greater than or equal to {bound}"
-            raise FieldError("within", words, type="greater_than_equal", ctx={"ge": bound})
+        Checked.__post_init__(self)
+        self.within = period(self.posture, self.seconds)
 
-    def _check_period(self) -> None:
-        if not self.within:
-            self.within = SHORTEST_PROACTIVE
-        elif self.within < SHORTEST_PROACTIVE:
-            raise ValueError("`within` for Proactive triggers must be greater than or equal to 10 seconds")
+    @classmethod
+    def prepared(cls, given: dict[str, Any]) -> dict[str, Any]:
+        within, posture = given.get("within", 0.0), given.get("posture")
+        if within is None:
+            raise ValueError(NO_PERIOD)
+        try:
+            given = {**given, "within": coercion.seconds(within)} if "within" in given else given
+        except coercion.Bad:
+            return given
+        return {**given, "within": period(posture, given.get("within", 0.0))} if posture == PROACTIVE else given
 
     @property
     def seconds(self) -> float:
@@ -81,6 +94,15 @@ class EventTrigger(Trigger, Struct, kw_only=True):
     def related(self) -> list[Labels]:
         """What related resources must match: each of these, some related resource."""
         return self.match_related if isinstance(self.match_related, list) else [self.match_related]
+
+
+def period(posture: Any, within: float) -> float:
+    """How long a trigger waits; raises ValueError where that is too short for one that is proactive."""
+    if posture != PROACTIVE:
+        return within
+    if within and within < SHORTEST_PROACTIVE:
+        raise ValueError("`within` for Proactive triggers must be greater than or equal to 10 seconds")
+    return within or SHORTEST_PROACTIVE
 
 
 class Composite:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Struct, UnsetType, field
@@ -15,7 +15,7 @@ from lictor.blocks.encryption import Cipher
 from lictor.db import Joined, Tx
 from lictor.filters import Filter, PlainFilter
 from lictor.filters.leaves import AnyId, AnyText, Condition, Flag, Leaf, Name, NameLike, on
-from lictor.web import DEFAULT_LIMIT, Embedded, FieldError, Limit, Offset
+from lictor.web import DEFAULT_LIMIT, Checked, Checks, Embedded, FieldError, Limit, Offset
 
 # What a schema that names no version has.
 NO_VERSION = "non-versioned"
@@ -84,17 +84,20 @@ class BlockDocument(Struct):
     is_anonymous: bool
 
 
-class BlockTypeCreate(Struct, forbid_unknown_fields=True):
+def check_slug(slug: str) -> None:
+    if not _SLUG.match(slug):
+        raise FieldError("Block type slug must only contain lowercase letters, numbers, and dashes.")
+
+
+class BlockTypeCreate(Checked, Struct, forbid_unknown_fields=True):
+    checks: ClassVar[Checks] = {"slug": check_slug}
+
     name: TypeName
     slug: str
     logo_url: str | None = None
     documentation_url: str | None = None
     description: str | None = None
     code_example: str | None = None
-
-    def __post_init__(self) -> None:
-        if not _SLUG.match(self.slug):
-            raise FieldError("slug", "Block type slug must only contain lowercase letters, numbers, and dashes.")
 
 
 class BlockTypeUpdate(Struct, forbid_unknown_fields=True):
@@ -106,28 +109,43 @@ class BlockTypeUpdate(Struct, forbid_unknown_fields=True):
     code_example: str | UnsetType | None = UNSET
 
 
-class BlockSchemaCreate(Struct, forbid_unknown_fields=True):
-    block_type_id: UUID
+class BlockSchemaCreate(Struct, forbid_unknown_fields=True, kw_only=True):
     fields: dict[str, Any] = {}
+    block_type_id: UUID
     capabilities: list[str] = []
     version: str = NO_VERSION
 
 
-class BlockDocumentCreate(Struct, forbid_unknown_fields=True):
-    block_schema_id: UUID
-    block_type_id: UUID
+def check_name(name: str | None) -> None:
+    if name is not None and not re.search(NAME_PATTERN, name):
+        words, ctx = f"String should match pattern '{NAME_PATTERN}'", {"pattern": NAME_PATTERN}
+        raise FieldError(words, type="string_pattern_mismatch", ctx=ctx)
+    if name is not None and not _SLUG.match(name):
+        raise FieldError("Block document name must only contain lowercase letters, numbers, and dashes.")
+
+
+class BlockDocumentCreate(Checked, Struct, forbid_unknown_fields=True, kw_only=True):
+    checks: ClassVar[Checks] = {"name": check_name}
+
     name: str | None = None
     data: dict[str, Any] = {}
+    block_schema_id: UUID
+    block_type_id: UUID
     is_anonymous: bool = False
 
     def __post_init__(self) -> None:
-        if not self.is_anonymous and not self.name:
-            raise ValueError("Names must be provided for block documents.")
-        if self.name is not None and not re.search(NAME_PATTERN, self.name):
-            words, ctx = f"String should match pattern '{NAME_PATTERN}'", {"pattern": NAME_PATTERN}
-            raise FieldError("name", words, type="string_pattern_mismatch", ctx=ctx)
-        if self.name is not None and not _SLUG.match(self.name):
-            raise FieldError("name", "Block document name must only contain lowercase letters, numbers, and dashes.")
+        Checked.__post_init__(self)
+        check_named(self.name, self.is_anonymous)
+
+    @classmethod
+    def prepared(cls, given: dict[str, Any]) -> dict[str, Any]:
+        check_named(given.get("name"), given.get("is_anonymous"))
+        return given
+
+
+def check_named(name: Any, is_anonymous: Any) -> None:
+    if not is_anonymous and not name:
+        raise ValueError("Names must be provided for block documents.")
 
 
 class BlockDocumentUpdate(Struct, forbid_unknown_fields=True):

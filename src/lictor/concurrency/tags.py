@@ -97,7 +97,7 @@ def insert_or_update(tx: Tx, new: ConcurrencyLimitCreate) -> Created[Concurrency
     found = _find(tx, new.tag)
     if found is None:
         try:
-            limits.insert(tx, ConcurrencyLimitV2Create(name, new.concurrency_limit))
+            limits.insert(tx, ConcurrencyLimitV2Create(name=name, limit=new.concurrency_limit))
         except Conflict:
             raise LostRace from None  # somebody else made it meanwhile
     else:

@@ -100,10 +100,10 @@ class ConcurrencyLimitWithLeaseResponse(Struct):
     limits: list[MinimalConcurrencyLimitResponse]
 
 
-class ConcurrencyLimitV2Create(Struct, forbid_unknown_fields=True):
+class ConcurrencyLimitV2Create(Struct, forbid_unknown_fields=True, kw_only=True):
+    active: bool = True
     name: Name
     limit: Count
-    active: bool = True
     active_slots: Count = 0
     denied_slots: Count = 0
     slot_decay_per_second: Annotated[float, Meta(ge=0)] = 0.0

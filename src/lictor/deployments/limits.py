@@ -38,7 +38,7 @@ def after(
         return linked if isinstance(shared, UUID) else None
     found = limits.find(tx, linked) if linked is not None else limits.find(tx, own_name(deployment_id))
     if found is None:
-        return limits.insert(tx, ConcurrencyLimitV2Create(own_name(deployment_id), number)).id
+        return limits.insert(tx, ConcurrencyLimitV2Create(name=own_name(deployment_id), limit=number)).id
     if found.limit != number:
         limits.update(tx, found.id, ConcurrencyLimitV2Update(limit=number))
     return found.id

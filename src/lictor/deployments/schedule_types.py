@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, ClassVar, assert_never
 
 import msgspec
 from msgspec import Raw, Struct
@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 from lictor.kit import clock, intervals, zones
 from lictor.kit.decoding import decode
 from lictor.kit.lazy import lazy
-from lictor.web import Choice, FieldError, Instant, Seconds
+from lictor.web import Checked, Checks, Choice, FieldError, Instant, Seconds
 
 if TYPE_CHECKING:
     from lictor.kit import cron, rrules
@@ -28,53 +28,62 @@ class Schedule(Choice):
     __slots__ = ()
 
 
-class IntervalSchedule(Schedule, Struct, forbid_unknown_fields=True):
+def check_interval(seconds: float) -> None:
+    if seconds <= 0:
+        raise FieldError("interval must be positive")
+
+
+def check_cron(text: str) -> None:
+    cron.check(text)
+
+
+def check_rrule(text: str) -> None:
+    rrules.check(text)
+
+
+def check_rrule_zone(timezone: str | None) -> None:
+    if timezone is not None and timezone not in zones.names():
+        pattern = zone_pattern()
+        words = f"String should match pattern '{pattern}'"
+        raise FieldError(words, type="string_pattern_mismatch", ctx={"pattern": pattern})
+
+
+class IntervalSchedule(Schedule, Checked, Struct, forbid_unknown_fields=True):
     """Each `interval` seconds from the anchor on, in the calendar of the zone as far as it is whole days."""
 
     wire_label = "function-after[validate_timezone(), IntervalSchedule]"
+    checks: ClassVar[Checks] = {"interval": check_interval}
 
     interval: Seconds
     anchor_date: Instant = msgspec.field(default_factory=clock.now)
     timezone: str | None = None
 
     def __post_init__(self) -> None:
-        if self.interval <= 0:
-            raise FieldError("interval", "interval must be positive")
+        Checked.__post_init__(self)
         check_zone(self.timezone)
         # The zone of an anchor is an offset only, and that is no zone.
         self.timezone = self.timezone if self.timezone is not None else "UTC"
 
 
-class CronSchedule(Schedule, Struct, forbid_unknown_fields=True):
+class CronSchedule(Schedule, Checked, Struct, forbid_unknown_fields=True):
     wire_label = "function-after[validate_timezone(), CronSchedule]"
+    checks: ClassVar[Checks] = {"cron": check_cron}
 
     cron: str
     timezone: str | None = None
     day_or: bool = True
 
     def __post_init__(self) -> None:
-        try:
-            cron.check(self.cron)
-        except ValueError as error:
-            raise FieldError("cron", str(error)) from error
+        Checked.__post_init__(self)
         check_zone(self.timezone)
 
 
-class RRuleSchedule(Schedule, Struct, forbid_unknown_fields=True):
+class RRuleSchedule(Schedule, Checked, Struct, forbid_unknown_fields=True):
     wire_label = "RRuleSchedule"
+    checks: ClassVar[Checks] = {"rrule": check_rrule, "timezone": check_rrule_zone}
 
     rrule: str
     timezone: str | None = "UTC"
-
-    def __post_init__(self) -> None:
-        try:
-            rrules.check(self.rrule)
-        except ValueError as error:
-            raise FieldError("rrule", str(error)) from error
-        if self.timezone is not None and self.timezone not in zones.names():
-            pattern = zone_pattern()
-            words = f"String should match pattern '{pattern}'"
-            raise FieldError("timezone", words, type="string_pattern_mismatch", ctx={"pattern": pattern})
 
 
 AnySchedule = IntervalSchedule | CronSchedule | RRuleSchedule

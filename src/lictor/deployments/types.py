@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,7 +17,7 @@ from lictor.filters import DeploymentFilter, FlowFilter, FlowRunFilter, TaskRunF
 from lictor.flow_runs.types import FlowRunPolicy, Labels
 from lictor.kit.lazy import lazy
 from lictor.states.types import StateCreate
-from lictor.web import DEFAULT_LIMIT, Embedded, Instant, Limit, Offset, PageNumber
+from lictor.web import DEFAULT_LIMIT, Checked, Embedded, FieldError, Instant, Limit, Offset, PageNumber
 
 if TYPE_CHECKING:
     from lictor.parameters import schemas
@@ -29,7 +30,7 @@ BULK_CREATE_LIMIT = 100
 Positive = Annotated[int, Meta(gt=0)]
 # Seconds that a timedelta can hold, in either direction.
 LONGEST = 999_999_999 * 86_400
-Pattern = Annotated[str, Meta(pattern=r"^[^/%&><]*$")]
+NAME = "^[^/%&><]*$"
 
 
 class DeploymentStatus(StrEnum):
@@ -93,13 +94,13 @@ class DeploymentScheduleUpdate(Struct, forbid_unknown_fields=True):
     replaces: str | None = None
 
 
-class DeploymentCreate(Struct, forbid_unknown_fields=True, kw_only=True):
+class DeploymentCreate(Checked, Struct, forbid_unknown_fields=True, kw_only=True):
     """A new deployment or new values for the one of that name; absent: as it was, or the default.
 
     But parameters and labels that are absent are none, as in the reference.
     """
 
-    name: Pattern
+    name: str
     flow_id: UUID
     paused: bool | UnsetType = UNSET
     schedules: list[DeploymentScheduleCreate] = []
@@ -131,11 +132,22 @@ class DeploymentCreate(Struct, forbid_unknown_fields=True, kw_only=True):
     def __post_init__(self) -> None:
         check_limits(self.concurrency_limit, self.global_concurrency_limit_id)
         if self.enforce_parameter_schema is True and isinstance(self.parameter_openapi_schema, dict):
-            check_parameters(self.parameters, self.parameter_openapi_schema)
+            check_parameters(decoded(self.parameters), self.parameter_openapi_schema)
         self.parameter_openapi_schema = an_object(self.parameter_openapi_schema)
+        if not re.search(NAME, self.name):
+            words, ctx = f"String should match pattern '{NAME}'", {"pattern": NAME}
+            raise FieldError(words, field="name", type="string_pattern_mismatch", ctx=ctx)
+
+    @classmethod
+    def prepared(cls, given: dict[str, Any]) -> dict[str, Any]:
+        check_limits(given.get("concurrency_limit"), given.get("global_concurrency_limit_id"))
+        parameters, schema = given.get("parameters", {}), given.get("parameter_openapi_schema")
+        if given.get("enforce_parameter_schema") and isinstance(parameters, dict) and isinstance(schema, dict):
+            check_parameters(parameters, schema)
+        return given
 
 
-class DeploymentUpdate(Struct, forbid_unknown_fields=True, kw_only=True):
+class DeploymentUpdate(Checked, Struct, forbid_unknown_fields=True, kw_only=True):
     """Absent: as it was."""
 
     version: str | UnsetType | None = UNSET
@@ -167,16 +179,21 @@ class DeploymentUpdate(Struct, forbid_unknown_fields=True, kw_only=True):
         check_limits(self.concurrency_limit, self.global_concurrency_limit_id)
         self.parameter_openapi_schema = an_object(self.parameter_openapi_schema)
 
+    @classmethod
+    def prepared(cls, given: dict[str, Any]) -> dict[str, Any]:
+        check_limits(given.get("concurrency_limit"), given.get("global_concurrency_limit_id"))
+        return given
+
 
 def check_limits(own: Any, shared: Any) -> None:
-    if isinstance(own, int) and isinstance(shared, UUID):
+    if own and shared:
         raise ValueError("A deployment cannot have both a concurrency limit and a global concurrency limit.")
 
 
-def check_parameters(parameters: dict[str, Raw], schema: dict[str, Any]) -> None:
+def check_parameters(parameters: dict[str, Any], schema: dict[str, Any]) -> None:
     """ValueError, in the reference's words, for parameters that are not what the schema asks for."""
     try:
-        schemas.validate(decoded(parameters), schema, require=False)
+        schemas.validate(parameters, schema, require=False)
     except schemas.Mismatch as mismatch:
         words = str(mismatch)
         broken = "The provided schema is not a valid json schema. Schema error: "

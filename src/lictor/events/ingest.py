@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -21,7 +21,7 @@ from lictor.events import store
 from lictor.events.types import RESOURCE_ID, RESOURCE_ROLE, Event, Labels
 from lictor.kit import clock
 from lictor.kit.errors import LictorError, Unavailable
-from lictor.web.shapes import FieldError, Instant
+from lictor.web.shapes import Checked, Checks, Each, FieldError, Instant
 from lictor.web.sockets import UNREADABLE, Closed, Socket
 
 log = logging.getLogger(__name__)
@@ -45,24 +45,44 @@ class EventLimits(Struct, frozen=True):
     size: int = 1_500_000
 
 
-class EventCreate(Struct):
+def check_resource(labels: Labels) -> None:
+    _require(labels, RESOURCE_ID, "Resources")
+
+
+def check_related(labels: Labels) -> None:
+    _require(labels, RESOURCE_ID, "Resources")
+    _require(labels, RESOURCE_ROLE, "Related Resources")
+
+
+def _require(labels: Labels, label: str, whose: str) -> None:
+    if labels.get(label):
+        return
+    if label in labels:
+        raise FieldError(f"The {label} label must be non-empty")
+    raise FieldError(f"{whose} must include the {label} label")
+
+
+def check_payload(payload: Raw) -> None:
+    if bytes(memoryview(payload)[:1]) != b"{":
+        raise FieldError("Input should be a valid dictionary", type="dict_type")
+
+
+class EventCreate(Checked, Struct, kw_only=True):
     """An event as a client sends it."""
+
+    checks: ClassVar[Checks] = {
+        "resource": check_resource,
+        "related": Each(check_related),
+        "payload": check_payload,
+    }
 
     occurred: Instant
     event: str
     resource: Labels
-    id: UUID
     related: list[Labels] = []
     payload: Raw = Raw(b"{}")
+    id: UUID
     follows: UUID | None = None
-
-    def __post_init__(self) -> None:
-        _require(self.resource, RESOURCE_ID, "resource", "Resources")
-        for item, labels in enumerate(self.related):
-            _require(labels, RESOURCE_ID, "related", "Resources", item)
-            _require(labels, RESOURCE_ROLE, "related", "Related Resources", item)
-        if bytes(memoryview(self.payload)[:1]) != b"{":
-            raise FieldError("payload", "Input should be a valid dictionary", type="dict_type")
 
     def as_event(self) -> Event:
         return Event(
@@ -74,14 +94,6 @@ class EventCreate(Struct):
             id=str(self.id),
             follows=None if self.follows is None else str(self.follows),
         )
-
-
-def _require(labels: Labels, label: str, field: str, whose: str, item: int | None = None) -> None:
-    if labels.get(label):
-        return
-    if label in labels:
-        raise FieldError(field, f"The {label} label must be non-empty", item=item)
-    raise FieldError(field, f"{whose} must include the {label} label", item=item)
 
 
 class Intake(Struct, frozen=True):
@@ -239,9 +251,9 @@ def fits(event: EventCreate, size: int, limits: EventLimits) -> bool:
 def check(event: EventCreate, limits: EventLimits) -> None:
     """Raises FieldError for an event beyond the limits."""
     if len(event.event) > limits.name_length:
-        raise FieldError("event", f"Event name must be at most {limits.name_length} characters")
+        raise FieldError(f"Event name must be at most {limits.name_length} characters", field="event")
     if len(event.related) > limits.related:
-        raise FieldError("related", f"The maximum number of related resources is {limits.related}")
+        raise FieldError(f"The maximum number of related resources is {limits.related}", field="related")
     for field, labels in (("resource", event.resource), *(("related", labels) for labels in event.related)):
         if len(labels) > limits.labels:
-            raise FieldError(field, f"The maximum number of labels per resource is {limits.labels}")
+            raise FieldError(f"The maximum number of labels per resource is {limits.labels}", field=field)

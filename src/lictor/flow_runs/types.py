@@ -13,13 +13,14 @@ from lictor.db import Joined
 from lictor.filters import estimates
 from lictor.flow_runs.aside import parameters_of
 from lictor.kit import clock
-from lictor.kit.errors import FieldError
 from lictor.states.types import State, StateCreate, StateType
+from lictor.task_runs.tracking import with_new_names
+from lictor.web.shapes import Checked
 
 Labels = dict[str, bool | int | float | str]
 
 
-class FlowRunPolicy(Struct):
+class FlowRunPolicy(Checked, Struct):
     """How a run is retried and which pauses it has seen. `max_retries` and `retry_delay_seconds` are old names."""
 
     max_retries: int = 0
@@ -36,24 +37,24 @@ class FlowRunPolicy(Struct):
         if not self.retry_delay and self.retry_delay_seconds != 0:
             self.retry_delay = whole_seconds(self.retry_delay_seconds)
 
+    @classmethod
+    def prepared(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return with_new_names(given)
+
 
 def whole_seconds(delay: float) -> int:
     """An old-style delay as the whole number that `retry_delay` must be."""
     if delay != int(delay):
-        raise FieldError(
-            "retry_delay",
-            "Input should be a valid integer, got a number with a fractional part",
-            type="int_from_float",
-        )
+        raise ValueError("`retry_delay` must be a whole number")
     return int(delay)
 
 
-class FlowRunCreate(Struct, forbid_unknown_fields=True):
+class FlowRunCreate(Struct, forbid_unknown_fields=True, kw_only=True):
     """A run that a client asks for; without a name it gets a random one, without a state it is Pending."""
 
-    flow_id: UUID
     state: StateCreate | None = None
     name: str | None = None
+    flow_id: UUID
     flow_version: str | None = None
     parameters: dict[str, Raw] = {}
     context: dict[str, Raw] = {}

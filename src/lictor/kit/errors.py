@@ -94,20 +94,18 @@ class HTTPError(LictorError):
 
 
 class FieldError(ValueError):
-    """Raised in a Struct's `__post_init__` to blame one field or one of its items, with a pydantic-like error."""
+    """Blames one field of a Struct, with a pydantic-like error; a check of a single field need not name it."""
 
     def __init__(
         self,
-        field: str,
         message: str,
         *,
-        item: int | None = None,
+        field: str = "",
         type: str = "value_error",
         ctx: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.field = field
-        self.item = item
         self.message = message
         self.type = type
         self.ctx = ctx

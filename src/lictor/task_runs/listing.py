@@ -43,7 +43,8 @@ ORDERS: Final[dict[TaskRunSort, str]] = {
 }
 
 
-class TaskRunQuery(Embedded):
+# Fields that are keyword-only come last, which is where the reference has them, and so lists their errors.
+class TaskRunQuery(Embedded, kw_only=True):
     """Which task runs: those that all of the given filters let through."""
 
     flows: FlowFilter | None = None

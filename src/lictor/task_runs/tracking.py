@@ -3,24 +3,37 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, ClassVar
 
 from msgspec import Struct
 
-from lictor.kit.errors import FieldError
 from lictor.states.decisions import DEFAULT_SETTINGS, RuleSettings, Transition, rule
 from lictor.states.tracking import COMMON_TRACKING
 from lictor.states.types import RUNNING, State, TrackedRun
 from lictor.task_runs.facts import EnclosingFlowRun, TaskFacts
+from lictor.web.shapes import Checked, Checks, FieldError
 
 MAX_RETRY_DELAYS = 50
 
 
-class TaskRunPolicy(Struct):
+def check_delays(delays: float | list[int | float] | None) -> None:
+    if isinstance(delays, list) and len(delays) > MAX_RETRY_DELAYS:
+        raise FieldError(f"Can not configure more than {MAX_RETRY_DELAYS} retry delays per task.")
+
+
+def check_jitter(factor: float | None) -> None:
+    if factor is not None and factor < 0:
+        raise FieldError("`retry_jitter_factor` must be >= 0.")
+
+
+class TaskRunPolicy(Checked, Struct):
     """How a task run retries: how often, after how many seconds (of each attempt, if a list), and how much apart.
 
     `max_retries` and `retry_delay_seconds` are older names that count where the newer are not set. Raises FieldError
     for more than 50 delays or a negative factor.
     """
+
+    checks: ClassVar[Checks] = {"retry_delay": check_delays, "retry_jitter_factor": check_jitter}
 
     max_retries: int = 0
     retry_delay_seconds: float = 0.0
@@ -33,16 +46,24 @@ class TaskRunPolicy(Struct):
             self.retries = self.max_retries
         if not self.retry_delay and self.retry_delay_seconds:
             self.retry_delay = self.retry_delay_seconds
-        if isinstance(self.retry_delay, list):
-            if len(self.retry_delay) > MAX_RETRY_DELAYS:
-                raise FieldError(
-                    "retry_delay", f"Can not configure more than {MAX_RETRY_DELAYS} retry delays per task."
-                )
-            # All whole or all floating, as the reference shows them.
-            if any(isinstance(delay, float) for delay in self.retry_delay):
-                self.retry_delay = [float(delay) for delay in self.retry_delay]
-        if self.retry_jitter_factor is not None and self.retry_jitter_factor < 0:
-            raise FieldError("retry_jitter_factor", "`retry_jitter_factor` must be >= 0.")
+        Checked.__post_init__(self)
+        # All whole or all floating, as the reference shows them.
+        if isinstance(self.retry_delay, list) and any(isinstance(delay, float) for delay in self.retry_delay):
+            self.retry_delay = [float(delay) for delay in self.retry_delay]
+
+    @classmethod
+    def prepared(cls, given: dict[str, Any]) -> dict[str, Any]:
+        return with_new_names(given)
+
+
+def with_new_names(given: dict[str, Any]) -> dict[str, Any]:
+    """A run's policy as it was sent, with what came under old names under the new ones as well."""
+    given = dict(given)
+    if not given.get("retries") and given.get("max_retries", 0) != 0:
+        given["retries"] = given["max_retries"]
+    if not given.get("retry_delay") and given.get("retry_delay_seconds", 0) != 0:
+        given["retry_delay"] = given["retry_delay_seconds"]
+    return given
 
 
 class TaskRunSnapshot(TrackedRun):

@@ -6,7 +6,10 @@ from lictor.web.request import Request
 from lictor.web.routing import Router
 from lictor.web.shapes import (
     DEFAULT_LIMIT,
+    Checked,
+    Checks,
     Choice,
+    Each,
     Embedded,
     FieldError,
     Header,
@@ -21,9 +24,12 @@ from lictor.web.sockets import Closed, Socket
 
 __all__ = [
     "DEFAULT_LIMIT",
+    "Checked",
+    "Checks",
     "Choice",
     "Closed",
     "Created",
+    "Each",
     "Embedded",
     "FieldError",
     "Header",

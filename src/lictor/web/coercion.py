@@ -21,6 +21,7 @@ _INTEGER = re.compile(r"\s*([+-]?\d+(?:_\d+)*)(?:\.0+)?\s*")
 _MOST_DIGITS = 4300
 _HEX = frozenset("0123456789abcdefABCDEF")
 _GROUPS = (8, 4, 4, 4, 12)
+_LONGEST_UUID = 45
 _CLOCK = re.compile(r"([+-])?(?:(\d+)\s*(?:d|days?),?\s*)?(\d{1,2}):(\d{2})(?::(\d{2}(?:\.\d+)?))?", re.IGNORECASE)
 _PERIOD = re.compile(
     r"([+-])?P(?:(\d+(?:\.\d+)?)Y)?(?:(\d+(?:\.\d+)?)M)?(?:(\d+(?:\.\d+)?)W)?(?:(\d+(?:\.\d+)?)D)?"
@@ -61,11 +62,11 @@ def integer(value: Any) -> int:
         return _integral(value)
     if not isinstance(value, str):
         raise Bad("int_type", "Input should be a valid integer")
-    if len(value) > _MOST_DIGITS:
-        raise Bad("int_parsing_size", "Unable to parse input string as an integer, exceeded maximum size")
     found = _INTEGER.fullmatch(value)
     if not found:
         raise Bad("int_parsing", "Input should be a valid integer, unable to parse string as an integer")
+    if len(found[1]) > _MOST_DIGITS:
+        raise Bad("int_parsing_size", "Unable to parse input string as an integer, exceeded maximum size")
     return int(found[1])
 
 
@@ -114,7 +115,8 @@ def uuid(value: Any) -> UUID:
     bare = value.removeprefix("urn:uuid:")
     if bare.startswith("{") and bare.endswith("}"):
         bare = bare[1:-1]
-    fault = _uuid_fault(bare)
+    size = len(value.encode("utf-8", "surrogatepass"))
+    fault = f"invalid length: found {size}" if size > _LONGEST_UUID else _uuid_fault(bare)
     if fault:
         raise Bad("uuid_parsing", f"Input should be a valid UUID, {fault}", {"error": fault})
     return UUID(bare)

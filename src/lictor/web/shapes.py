@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, ClassVar, NamedTuple
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 
 from lictor.kit.errors import FieldError
 
 __all__ = [
     "DEFAULT_LIMIT",
+    "Checked",
+    "Checks",
     "Choice",
+    "Each",
     "Embedded",
     "FieldError",
     "Header",
@@ -30,6 +34,47 @@ class Embedded(Struct):
     The body may be absent, null or {} when no field is required; unknown top-level keys are ignored;
     null for a field that has a default means the default.
     """
+
+
+Check = Callable[[Any], None]
+Checks = Mapping[str, Check]
+
+
+class Each:
+    """In `Checked.checks`: a check of each item of a list."""
+
+    def __init__(self, check: Check) -> None:
+        self.check = check
+
+    def __call__(self, items: list[Any]) -> None:
+        for item in items:
+            self.check(item)
+
+
+class Checked:
+    """A Struct with rules for single fields beyond their types: `class VariableCreate(Checked, Struct)`.
+
+    `checks` has a function for each of these fields, which raises FieldError. Each field is held against its own, so
+    that an answer lists everything that is wrong, in the order of the fields. What concerns several fields stands in
+    `__post_init__` (which calls this one) and is told when nothing else is wrong.
+    """
+
+    __slots__ = ()
+    checks: ClassVar[Checks] = {}
+
+    def __post_init__(self) -> None:
+        for name, check in self.checks.items():
+            value = getattr(self, name)
+            if value is not UNSET:
+                check(value)
+
+    @classmethod
+    def prepared(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """The input whose fields are to be read; raises ValueError for what is wrong before they are looked at.
+
+        Only the slow path calls it, so `__post_init__` has to refuse or fill in the same.
+        """
+        return given
 
 
 class Choice:

@@ -19,7 +19,7 @@ from lictor.web import coercion
 from lictor.web.codec import decoder
 from lictor.web.coercion import SCALARS, Bad, counted
 from lictor.web.paging import check_limit
-from lictor.web.shapes import Choice
+from lictor.web.shapes import Check, Checked, Choice, Each
 
 Loc = tuple[str | int, ...]
 Error = dict[str, Any]
@@ -106,11 +106,12 @@ class Walk:
             return FAILED
         given = value or {}
         values: dict[str, Any] = {}
-        for field in kind.fields:
+        # A limit is its own dependency in the reference, and read before all else.
+        for field in sorted(kind.fields, key=lambda field: not _is_limit(field.type)):
             loc = ("body", field.encode_name)
             item = given.get(field.encode_name)
             if item is not None:
-                values[field.name] = self.convert(field.type, item, loc)
+                values[field.name] = self.field(kind, field, item, loc)
             elif field.required:
                 values[field.name] = FAILED
                 self.errors.append(missing(loc, None))
@@ -122,28 +123,50 @@ class Walk:
         try:
             return kind.cls(**values)
         except FieldError as fault:
-            at: Loc = (*loc, fault.field)
             given = value.get(fault.field) if isinstance(value, dict) else None
-            if fault.item is not None:
-                at, given = (*at, fault.item), given[fault.item] if isinstance(given, list) else given
-            if fault.type == "value_error":
-                return self.fail("value_error", at, f"Value error, {fault.message}", given, {"error": {}})
-            return self.fail(fault.type, at, fault.message, given, fault.ctx)
+            return self.blame(fault, given, (*loc, fault.field))
         except ValueError as fault:
-            return self.fail("value_error", loc, f"Value error, {fault}", value, {"error": {}})
+            return self.blame(fault, value, loc)
+
+    def field(self, struct: inspect.StructType, field: inspect.Field, value: Any, loc: Loc) -> Any:
+        """A field's value, held against the field's own check (see shapes.Checked)."""
+        check = struct.cls.checks.get(field.name) if issubclass(struct.cls, Checked) else None
+        return self.convert(field.type, value, loc) if check is None else self.checked(check, field.type, value, loc)
+
+    def checked(self, check: Check, kind: inspect.Type, value: Any, loc: Loc) -> Any:
+        if isinstance(check, Each) and isinstance(kind, inspect.ListType) and isinstance(value, list):
+            items = [self.checked(check.check, kind.item_type, item, (*loc, place)) for place, item in enumerate(value)]
+            return FAILED if any(item is FAILED for item in items) else items
+        found = self.convert(kind, value, loc)
+        try:
+            if found is not FAILED:
+                check(found)
+        except ValueError as fault:
+            return self.blame(fault, value, loc)
+        return found
+
+    def blame(self, fault: ValueError, value: Any, loc: Loc) -> Any:
+        if isinstance(fault, FieldError) and fault.type != "value_error":
+            return self.fail(fault.type, loc, fault.message, value, fault.ctx)
+        return self.fail("value_error", loc, f"Value error, {fault}", value, {"error": {}})
 
 
 def _struct(walk: Walk, kind: inspect.StructType, value: Any, loc: Loc) -> Any:
     if not isinstance(value, dict):
         words = "Input should be a valid dictionary or object to extract fields from"
         return walk.fail("model_attributes_type", loc, words, value)
+    if issubclass(kind.cls, Checked):
+        try:
+            value = kind.cls.prepared(value)
+        except ValueError as fault:
+            return walk.blame(fault, value, loc)
     values: dict[str, Any] = {}
     if kind.tag_field is not None and value.get(kind.tag_field, kind.tag) != kind.tag:
         bad = coercion.one_of("literal_error", [kind.tag])
         values[kind.tag_field] = walk.fail(bad.type, (*loc, kind.tag_field), bad.msg, value[kind.tag_field], bad.ctx)
     for field in kind.fields:
         if field.encode_name in value:
-            values[field.name] = walk.convert(field.type, value[field.encode_name], (*loc, field.encode_name))
+            values[field.name] = walk.field(kind, field, value[field.encode_name], (*loc, field.encode_name))
         elif field.required:
             values[field.name] = FAILED
             walk.errors.append(missing((*loc, field.encode_name), value))
@@ -284,6 +307,10 @@ def _label(kind: inspect.Type) -> str:
     name = NAMES.get(type(kind), "any")
     bounds = ("ge", "gt", "le", "lt", "max_length", "min_length", "pattern")
     return f"constrained-{name}" if any(getattr(kind, bound, None) is not None for bound in bounds) else name
+
+
+def _is_limit(kind: inspect.Type) -> bool:
+    return isinstance(kind, inspect.Metadata) and (kind.extra or {}).get("lictor") == "limit"
 
 
 def _metadata(walk: Walk, kind: inspect.Metadata, value: Any, loc: Loc) -> Any:

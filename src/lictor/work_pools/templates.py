@@ -17,18 +17,17 @@ _PLACEHOLDER = re.compile(r"{{\s*([\w\.\-\[\]$]+)\s*}}")
 _OF_DEFAULTS = "Validation failed for work pool's job variable defaults: "
 
 
-def check_template(template: dict[str, Any]) -> None:
+def check_template(template: dict[str, Any] | None) -> None:
     """Raises FieldError unless it is empty, or has both parts and declares every variable that it uses."""
     if not template:
         return
     configuration, variables = template.get("job_configuration"), template.get("variables")
     if not (configuration and variables and isinstance(configuration, dict) and isinstance(variables, dict)):
         words = "The `base_job_template` must contain both a `job_configuration` key and a `variables` key."
-        raise FieldError("base_job_template", words)
+        raise FieldError(words)
     undeclared = placeholders(configuration) - declared(variables)
     if undeclared:
         raise FieldError(
-            "base_job_template",
             "The variables specified in the job configuration template must be present as properties in the variables "
             "schema. Your job configuration uses the following undeclared "
             f"variable(s): {' ,'.join(sorted(undeclared))}.",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
-from lictor.web import FieldError, Instant
+from lictor.web import Checked, Checks, FieldError, Instant
 from lictor.work_pools.templates import check_template
 
 AGENT_POOL = "default-agent-pool"
@@ -59,7 +59,18 @@ class WorkPool(Struct):
     active_slots: int | None
 
 
-class WorkPoolCreate(Struct, forbid_unknown_fields=True):
+def check_name(name: str) -> None:
+    # Not by the pattern alone: for a name of nothing the reference has other words.
+    if not name.strip("' \""):
+        raise FieldError("name cannot be an empty string")
+    if not re.match(NAME, name):
+        words = f"String should match pattern '{NAME}'"
+        raise FieldError(words, type="string_pattern_mismatch", ctx={"pattern": NAME})
+
+
+class WorkPoolCreate(Checked, Struct, forbid_unknown_fields=True):
+    checks: ClassVar[Checks] = {"name": check_name, "base_job_template": check_template}
+
     name: str
     description: str | None = None
     type: str = AGENT_TYPE
@@ -68,32 +79,17 @@ class WorkPoolCreate(Struct, forbid_unknown_fields=True):
     concurrency_limit: Count | None = None
     storage_configuration: StorageConfiguration = field(default_factory=StorageConfiguration)
 
-    def __post_init__(self) -> None:
-        check_name(self.name)
-        check_template(self.base_job_template)
 
-
-def check_name(name: str) -> None:
-    # Not by the pattern alone: for a name of nothing the reference has other words.
-    if not name.strip("' \""):
-        raise FieldError("name", "name cannot be an empty string")
-    if not re.match(NAME, name):
-        words = f"String should match pattern '{NAME}'"
-        raise FieldError("name", words, type="string_pattern_mismatch", ctx={"pattern": NAME})
-
-
-class WorkPoolUpdate(Struct, forbid_unknown_fields=True):
+class WorkPoolUpdate(Checked, Struct, forbid_unknown_fields=True):
     """Absent: as it was. Null for a pause, a template or a storage configuration passes as input and then conflicts."""
+
+    checks: ClassVar[Checks] = {"base_job_template": check_template}
 
     description: str | UnsetType | None = UNSET
     is_paused: bool | UnsetType | None = UNSET
     base_job_template: dict[str, Any] | UnsetType | None = UNSET
     concurrency_limit: Count | UnsetType | None = UNSET
     storage_configuration: StorageConfiguration | UnsetType | None = UNSET
-
-    def __post_init__(self) -> None:
-        if self.base_job_template is not UNSET and self.base_job_template is not None:
-            check_template(self.base_job_template)
 
 
 class QueueFilter(Struct):
