@@ -10,6 +10,8 @@ from msgspec import Meta, Raw, Struct, field
 
 from lictor.web import (
     DEFAULT_LIMIT,
+    Checked,
+    Checks,
     Choice,
     Embedded,
     FieldError,
@@ -105,15 +107,17 @@ class FlowCreate(Struct, forbid_unknown_fields=True):
     labels: dict[str, bool | int | float | str] | None = None
 
 
-class VariableCreate(Struct, forbid_unknown_fields=True):
+def check_name(name: str) -> None:
+    if not set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_"):
+        raise FieldError("Variable name must only contain lowercase letters, numbers, and dashes or underscores.")
+
+
+class VariableCreate(Checked, Struct, forbid_unknown_fields=True):
+    checks: ClassVar[Checks] = {"name": check_name}
+
     name: str
     value: Raw
     tags: list[str] = []
-
-    def __post_init__(self) -> None:
-        if not set(self.name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-_"):
-            words = "Variable name must only contain lowercase letters, numbers, and dashes or underscores."
-            raise FieldError("name", words)
 
 
 class StateDetails(Struct):
@@ -146,13 +150,16 @@ class Schedule(Choice):
     __slots__ = ()
 
 
-class IntervalSchedule(Schedule, Struct, forbid_unknown_fields=True):
-    wire_label: ClassVar[str] = "function-after[validate_timezone(), IntervalSchedule]"
-    interval: Seconds
+def check_interval(seconds: float) -> None:
+    if seconds <= 0:
+        raise FieldError("interval must be positive")
 
-    def __post_init__(self) -> None:
-        if self.interval <= 0:
-            raise FieldError("interval", "interval must be positive")
+
+class IntervalSchedule(Schedule, Checked, Struct, forbid_unknown_fields=True):
+    wire_label: ClassVar[str] = "function-after[validate_timezone(), IntervalSchedule]"
+    checks: ClassVar[Checks] = {"interval": check_interval}
+
+    interval: Seconds
 
 
 class CronSchedule(Schedule, Struct, forbid_unknown_fields=True):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
-from typing import Annotated
 from uuid import UUID
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from lictor.concurrency import limits, slots, store
 from lictor.concurrency.facts import held_by, named
@@ -15,7 +15,6 @@ from lictor.concurrency.types import (
     TAG,
     ConcurrencyLimitV2Create,
     ConcurrencyLimitV2Update,
-    Count,
     LimitPage,
     LimitRow,
     MinimalConcurrencyLimitResponse,
@@ -23,9 +22,9 @@ from lictor.concurrency.types import (
 from lictor.db import LostRace, Tx, sql
 from lictor.kit import clock
 from lictor.kit.errors import Conflict, Locked, NotFound
-from lictor.web import Created, Embedded
+from lictor.web import Created, Embedded, FieldError
 
-Tag = Annotated[str, Meta(pattern="^[^/%&><]*$")]
+TAG_PATTERN = "^[^/%&><]*$"
 
 
 class ConcurrencyLimit(Struct):
@@ -40,8 +39,17 @@ class ConcurrencyLimit(Struct):
 
 
 class ConcurrencyLimitCreate(Struct, forbid_unknown_fields=True):
-    tag: Tag
-    concurrency_limit: Count
+    tag: str
+    concurrency_limit: int
+
+    def __post_init__(self) -> None:
+        # The reference's database is the first to look at these, so they are told when nothing else is wrong.
+        if not re.search(TAG_PATTERN, self.tag):
+            words, ctx = f"String should match pattern '{TAG_PATTERN}'", {"pattern": TAG_PATTERN}
+            raise FieldError(words, field="tag", type="string_pattern_mismatch", ctx=ctx)
+        if self.concurrency_limit < 0:
+            words = "Input should be greater than or equal to 0"
+            raise FieldError(words, field="concurrency_limit", type="greater_than_equal", ctx={"ge": 0})
 
 
 class TagSlot(Embedded):

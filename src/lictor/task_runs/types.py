@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Raw, Struct
 
 from lictor.db import Joined
 from lictor.filters import estimates
@@ -15,7 +15,7 @@ from lictor.kit import clock
 from lictor.states.storing import STATE_COLUMNS
 from lictor.states.types import State, StateCreate, StateType
 from lictor.task_runs.tracking import TaskRunPolicy
-from lictor.web.shapes import Instant
+from lictor.web.shapes import Checked, Checks, FieldError, Instant
 
 CACHE_KEY_CHARACTERS = 2000
 
@@ -41,8 +41,15 @@ class Constant(Struct, tag_field="input_type", tag="constant"):
 TaskInputs = dict[str, list[TaskRunResult | FlowRunResult | Parameter | Constant]]
 
 
-class TaskRunCreate(Struct, forbid_unknown_fields=True, kw_only=True):
+def check_cache_key(key: str | None) -> None:
+    if key is not None and len(key) > CACHE_KEY_CHARACTERS:
+        raise FieldError(f"Cache key exceeded maximum allowed length of {CACHE_KEY_CHARACTERS} characters.")
+
+
+class TaskRunCreate(Checked, Struct, forbid_unknown_fields=True, kw_only=True):
     """A task run that a client asks for; without a name it gets a random one, without a state it is Pending."""
+
+    checks: ClassVar[Checks] = {"cache_key": check_cache_key}
 
     id: UUID | None = None
     state: StateCreate | None = None
@@ -50,7 +57,7 @@ class TaskRunCreate(Struct, forbid_unknown_fields=True, kw_only=True):
     flow_run_id: UUID | None = None
     task_key: str
     dynamic_key: str
-    cache_key: Annotated[str, Meta(max_length=CACHE_KEY_CHARACTERS)] | None = None
+    cache_key: str | None = None
     cache_expiration: Instant | None = None
     task_version: str | None = None
     empirical_policy: TaskRunPolicy = msgspec.field(default_factory=TaskRunPolicy)

@@ -166,7 +166,7 @@ def seconds(value: Any) -> float:
     if period and any(period.groups()[1:]):
         total = sum(float(n) * size for n, size in zip(period.groups()[1:], _PERIOD_SECONDS, strict=True) if n)
         return -total if period[1] == "-" else total
-    raise _bad_duration("invalid digit in duration")
+    raise _bad_duration("invalid digit in duration" if value else "input is too short")
 
 
 def duration(value: Any) -> timedelta:
