@@ -141,9 +141,9 @@ class DeploymentCreate(Checked, Struct, forbid_unknown_fields=True, kw_only=True
     @classmethod
     def prepared(cls, given: dict[str, Any]) -> dict[str, Any]:
         check_limits(given.get("concurrency_limit"), given.get("global_concurrency_limit_id"))
-        parameters, schema = given.get("parameters", {}), given.get("parameter_openapi_schema")
-        if given.get("enforce_parameter_schema") and isinstance(parameters, dict) and isinstance(schema, dict):
-            check_parameters(parameters, schema)
+        parameters, schema = given.get("parameters"), given.get("parameter_openapi_schema")
+        if given.get("enforce_parameter_schema") and schema is not None:
+            check_parameters({} if parameters is None else parameters, schema)
         return given
 
 
@@ -190,7 +190,7 @@ def check_limits(own: Any, shared: Any) -> None:
         raise ValueError("A deployment cannot have both a concurrency limit and a global concurrency limit.")
 
 
-def check_parameters(parameters: dict[str, Any], schema: dict[str, Any]) -> None:
+def check_parameters(parameters: Any, schema: Any) -> None:
     """ValueError, in the reference's words, for parameters that are not what the schema asks for."""
     try:
         schemas.validate(parameters, schema, require=False)

@@ -84,6 +84,13 @@ class EventCreate(Checked, Struct, kw_only=True):
     id: UUID
     follows: UUID | None = None
 
+    def __post_init__(self) -> None:
+        # Written out, for there are many events.
+        check_resource(self.resource)
+        for labels in self.related:
+            check_related(labels)
+        check_payload(self.payload)
+
     def as_event(self) -> Event:
         return Event(
             occurred=self.occurred,

@@ -46,7 +46,9 @@ class TaskRunPolicy(Checked, Struct):
             self.retries = self.max_retries
         if not self.retry_delay and self.retry_delay_seconds:
             self.retry_delay = self.retry_delay_seconds
-        Checked.__post_init__(self)
+        # Each task run that is read has a policy, and few have these.
+        if self.retry_jitter_factor is not None or isinstance(self.retry_delay, list):
+            Checked.__post_init__(self)
         # All whole or all floating, as the reference shows them.
         if isinstance(self.retry_delay, list) and any(isinstance(delay, float) for delay in self.retry_delay):
             self.retry_delay = [float(delay) for delay in self.retry_delay]

@@ -42,7 +42,7 @@ TaskInputs = dict[str, list[TaskRunResult | FlowRunResult | Parameter | Constant
 
 
 def check_cache_key(key: str | None) -> None:
-    if key is not None and len(key) > CACHE_KEY_CHARACTERS:
+    if key and len(key) > CACHE_KEY_CHARACTERS:
         raise FieldError(f"Cache key exceeded maximum allowed length of {CACHE_KEY_CHARACTERS} characters.")
 
 
@@ -64,6 +64,9 @@ class TaskRunCreate(Checked, Struct, forbid_unknown_fields=True, kw_only=True):
     tags: list[str] = []
     labels: Labels | None = msgspec.field(default_factory=dict)
     task_inputs: TaskInputs = {}
+
+    def __post_init__(self) -> None:
+        check_cache_key(self.cache_key)
 
 
 class TaskRunUpdate(Struct, forbid_unknown_fields=True):

@@ -56,7 +56,7 @@ class Checked:
 
     `checks` has a function for each of these fields, which raises FieldError. Each field is held against its own, so
     that an answer lists everything that is wrong, in the order of the fields. What concerns several fields stands in
-    `__post_init__` (which calls this one) and is told when nothing else is wrong.
+    `__post_init__`, which calls this one, or does the same faster; it is told when nothing else is wrong.
     """
 
     __slots__ = ()
