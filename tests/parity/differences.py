@@ -98,9 +98,6 @@ DIFFERENCES: tuple[Difference, ...] = (
         "a date that a run made by a replaced schedule has",
         status=200,
     ),
-    Difference(
-        "deployment_schedules/bad_kinds", "1[05] POST *", "the 422 for a schedule with an unknown zone", status=422
-    ),
     Difference("deployment_runs/scheduled_by_hand", "11 POST *", "for a `start_time` or `end_time` that is no instant"),
     Difference(
         "matrix_flow_runs_with_deployment/Paused",
