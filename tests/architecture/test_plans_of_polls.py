@@ -43,7 +43,7 @@ def fill(tx: Tx) -> None:
     flow_id, pool_id = a_flow(tx), a_work_pool(tx, "p")
     for queue_id in (QUEUE, OTHER):
         a_work_queue(tx, pool_id, queue_id, id=queue_id)
-    limit = limits.insert(tx, ConcurrencyLimitV2Create("l", 1))
+    limit = limits.insert(tx, ConcurrencyLimitV2Create(name="l", limit=1))
     for number in range(1, DEPLOYMENTS + 1):
         limit_id = limit.id if number == 1 else None
         a_deployment(tx, flow_id, id=an_id(number), concurrency_limit_id=limit_id, work_queue_id=QUEUE)

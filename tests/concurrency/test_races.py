@@ -38,7 +38,7 @@ def shared(request: pytest.FixtureRequest, dialect: str, database_url: str) -> I
             connection.execute(f"alter database {name} set default_transaction_isolation = 'repeatable read'")  # type: ignore[arg-type]
     database = open_database(database_url)
     for name, limit in LIMITS.items():
-        database.write_now(limits.insert, ConcurrencyLimitV2Create(name, limit))
+        database.write_now(limits.insert, ConcurrencyLimitV2Create(name=name, limit=limit))
     yield database
     database.close()
 

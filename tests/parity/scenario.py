@@ -76,6 +76,7 @@ GROUPS: tuple[str, ...] = (
     "deployments",
     "deployment_runs",
     "deployment_schedules",
+    "several_mistakes",
 )
 MISSING: Any = object()
 LOST = 599  # stands for a connection that broke instead of an answer

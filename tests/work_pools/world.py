@@ -64,7 +64,7 @@ class World:
         return self.queues[name]
 
     def limit(self, slots: int, name: str = "limit") -> str:
-        return self.db.write_now(limits.insert, ConcurrencyLimitV2Create(name, slots)).id
+        return self.db.write_now(limits.insert, ConcurrencyLimitV2Create(name=name, limit=slots)).id
 
     def deployment(self, slots: int | None = None, *, limit_id: str | None = None, **columns: Any) -> str:
         if slots is not None:

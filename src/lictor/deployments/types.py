@@ -193,7 +193,7 @@ def check_limits(own: Any, shared: Any) -> None:
 def check_parameters(parameters: Any, schema: Any) -> None:
     """ValueError, in the reference's words, for parameters that are not what the schema asks for."""
     try:
-        schemas.validate(parameters, schema, require=False)
+        schemas.validate(parameters, schema, require=False, mend=False)
     except schemas.Mismatch as mismatch:
         words = str(mismatch)
         broken = "The provided schema is not a valid json schema. Schema error: "

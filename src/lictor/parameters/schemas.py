@@ -22,9 +22,12 @@ class CircularSchema(Exception):
     """A schema whose references lead round in a circle."""
 
 
-def validate(values: Any, schema: Any, *, require: bool = True, allow_none_with_default: bool = False) -> None:
+def validate(
+    values: Any, schema: Any, *, require: bool = True, mend: bool = True, allow_none_with_default: bool = False
+) -> None:
     """Raises Mismatch for the most telling difference, CircularSchema for a schema that cannot be followed."""
-    schema = mended(schema, allow_none_with_default)
+    if mend:
+        schema = mended(schema, allow_none_with_default)
     if not require:
         schema = without_required(schema)
     try:
