@@ -111,7 +111,7 @@ def deployments(s: Session) -> None:
         f"/deployments/{ZERO}",
         {"tags": [1], "paused": "q", "concurrency_limit": 0, "unknown": 1},
         {"tags": [1], **both},
-        {"schedules": [{"schedule": {"interval": -1, "timezone": 5}, "max_scheduled_runs": 100, "slug": 5}, 5]},
+        {"schedules": [{"schedule": {"interval": -1, "timezone": 5}, "max_scheduled_runs": 0, "slug": 5}, 5]},
     )
 
 
@@ -123,10 +123,10 @@ def schedules(s: Session) -> None:
         "POST",
         f"/deployments/{ZERO}/schedules",
         [
-            {"schedule": None, "max_scheduled_runs": 100},
+            {"schedule": None, "max_scheduled_runs": 0},
             {"schedule": {"cron": "nope", "timezone": "Nope/X"}, "max_scheduled_runs": -1, "parameters": 5},
         ],
-        [{"schedule": {"rrule": "nope", **zone}, "active": "q", "max_scheduled_runs": 1000, "unknown": 1}],
+        [{"schedule": {"rrule": "nope", **zone}, "active": "q", "max_scheduled_runs": 0, "unknown": 1}],
         [{"schedule": {"interval": -5, **zone}, "max_scheduled_runs": "z"}],
         [{"schedule": {"interval": 0, "anchor_date": "x", "cron": "x"}, "slug": 5, "replaces": 5}],
         [{"schedule": {"cron": "nope", "day_or": "q"}, "active": None}, {"active": 5}, 5],
@@ -135,8 +135,8 @@ def schedules(s: Session) -> None:
         s,
         "PATCH",
         f"/deployments/{ZERO}/schedules/{ZERO}",
-        {"schedule": {"cron": "nope", **zone}, "max_scheduled_runs": 100, "active": "q"},
-        {"max_scheduled_runs": 100, "schedule": {"rrule": "nope", "timezone": 5}, "unknown": 1},
+        {"schedule": {"cron": "nope", **zone}, "max_scheduled_runs": 0, "active": "q"},
+        {"max_scheduled_runs": 0, "schedule": {"rrule": "nope", "timezone": 5}, "unknown": 1},
     )
 
 
