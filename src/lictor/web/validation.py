@@ -122,11 +122,9 @@ class Walk:
             return FAILED
         try:
             return kind.cls(**values)
-        except FieldError as fault:
-            given = value.get(fault.field) if isinstance(value, dict) else None
-            return self.blame(fault, given, (*loc, fault.field))
         except ValueError as fault:
-            return self.blame(fault, value, loc)
+            field = fault.field if isinstance(fault, FieldError) else None
+            return self.blame(fault, (value or {}).get(field) if field else value, (*loc, field) if field else loc)
 
     def field(self, struct: inspect.StructType, field: inspect.Field, value: Any, loc: Loc) -> Any:
         """A field's value, held against the field's own check (see shapes.Checked)."""
