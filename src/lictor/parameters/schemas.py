@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from copy import deepcopy
+from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
 import jsonschema
+import msgspec
 import referencing.exceptions
 
 from lictor.parameters.hydration import HydrationError, Template
@@ -26,13 +28,8 @@ def validate(
     values: Any, schema: Any, *, require: bool = True, mend: bool = True, allow_none_with_default: bool = False
 ) -> None:
     """Raises Mismatch for the most telling difference, CircularSchema for a schema that cannot be followed."""
-    if mend:
-        schema = mended(schema, allow_none_with_default)
-    if not require:
-        schema = without_required(schema)
     try:
-        jsonschema.Draft202012Validator.check_schema(schema)
-        validator = jsonschema.Draft202012Validator(schema, registry=referencing.Registry(retrieve=_never))  # type: ignore[call-arg]
+        validator = _validator(msgspec.json.encode(schema), require, mend, allow_none_with_default)
         error = jsonschema.exceptions.best_match(validator.iter_errors(values))
     except RecursionError as circular:
         raise CircularSchema from circular
@@ -43,6 +40,19 @@ def validate(
     if error is not None:
         where = "" if error.json_path == "$" else f" for field {error.json_path.replace('$.', '')!r}"
         raise Mismatch(f"Validation failed{where}. Failure reason: {error.message}")
+
+
+# To hold a schema against the schema of schemas takes much longer than to hold values against it, and each run of a
+# deployment asks for the same.
+@lru_cache(maxsize=64)
+def _validator(written: bytes, require: bool, mend: bool, allow_none_with_default: bool) -> Any:
+    schema = msgspec.json.decode(written)
+    if mend:
+        schema = mended(schema, allow_none_with_default)
+    if not require:
+        schema = without_required(schema)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema, registry=referencing.Registry(retrieve=_never))  # type: ignore[call-arg]
 
 
 class Fault(NamedTuple):
