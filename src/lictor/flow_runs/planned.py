@@ -108,7 +108,7 @@ def _bury(name: str, condition: str) -> Any:
 
 
 def _delete(name: str, condition: str) -> Any:
-    return sql(f"flow_runs.delete_{name}", str, f"delete from flow_run as r where {condition} returning id")
+    return sql(f"flow_runs.delete_{name}", None, f"delete from flow_run as r where {condition}")
 
 
 _FUTURE = f"{_PLANNED} and {_MADE} and {_COMING}"
@@ -200,7 +200,7 @@ def _clear(tx: Tx, bury: Any, delete: Any, deployment_ids: list[str], now: datet
     deleted = 0
     for deployment_id in deployment_ids:
         tx.run(bury, deployment_id=deployment_id, now=now)
-        deleted += len(tx.all(delete, deployment_id=deployment_id, **with_now))
+        deleted += tx.run(delete, deployment_id=deployment_id, **with_now)
     return deleted
 
 
