@@ -15,6 +15,9 @@ from lictor.parameters.hydration import HydrationError, Template
 
 Schema = dict[str, Any]
 
+# Bytes of JSON: larger schemas are not kept once they are prepared, as anybody may send them.
+LARGE = 50_000
+
 
 class Mismatch(Exception):
     """Values that are not what their schema asks for; the message is the reference's."""
@@ -29,7 +32,9 @@ def validate(
 ) -> None:
     """Raises Mismatch for the most telling difference, CircularSchema for a schema that cannot be followed."""
     try:
-        validator = _validator(msgspec.json.encode(schema), require, mend, allow_none_with_default)
+        written = msgspec.json.encode(schema)
+        prepare = _validator if len(written) <= LARGE else _validator.__wrapped__
+        validator = prepare(written, require, mend, allow_none_with_default)
         error = jsonschema.exceptions.best_match(validator.iter_errors(values))
     except RecursionError as circular:
         raise CircularSchema from circular
