@@ -51,10 +51,12 @@ def executable() -> str | None:
 
 @dataclass
 class Request:
-    """One request of a page; `status` is None until it was answered, `blocked` why the browser did not send it."""
+    """One request of a page; `status` is None until it was answered, `blocked` why the browser did not send it or does
+    not wait for it."""
 
     method: str
     url: str
+    page: str = ""
     status: int | None = None
     blocked: str | None = None
     body: str | None = None
@@ -93,6 +95,10 @@ def _port(directory: Path, process: subprocess.Popen[bytes]) -> int:
     raise AssertionError(f"the browser did not start: {(directory / 'chromium.log').read_text()[-2000:]}")
 
 
+# The browser does not always say goodbye when a tab is closed.
+PLAIN: dict[str, Any] = {"max_size": None, "compression": None, "ping_interval": None, "close_timeout": 0.5}
+
+
 class Refused(Exception):
     """The browser did not do what it was told."""
 
@@ -105,7 +111,7 @@ class Chromium:
     def tab(self) -> Iterator[Tab]:
         """A new tab, closed at the end; tabs share cookies and storage."""
         made = ask.put(f"{self._url}/json/new?about:blank", timeout=30).json()
-        with connect(made["webSocketDebuggerUrl"], max_size=None, compression=None, ping_interval=None) as socket:
+        with connect(made["webSocketDebuggerUrl"], **PLAIN) as socket:
             tab = Tab(socket)
             for domain in ("Page", "Network", "Runtime", "Log"):
                 tab.send(f"{domain}.enable")
@@ -194,8 +200,11 @@ class Tab:
                 return
 
     def click(self, what: str, number: int = 0) -> None:
-        """The element that `what` finds (a CSS selector, or `text=…` for the smallest that reads exactly so), once it
-        has stopped moving and nothing covers it."""
+        """The element that `what` finds (a CSS selector, or `text=…` for the smallest that reads exactly so), once the
+        page has its answers (what comes in may push aside what was just aimed at), and it has stopped moving and
+        nothing covers it."""
+        self.until(lambda: self._place(what, number), f"there is no {what!r} to click on")
+        self.settles()
         place: dict[str, float] | None = None
 
         def rests() -> bool:
@@ -232,7 +241,13 @@ class Tab:
         match message.get("method"):
             case "Network.requestWillBeSent":
                 asked = about["request"]
-                self.requests[about["requestId"]] = Request(asked["method"], asked["url"], body=asked.get("postData"))
+                made = Request(asked["method"], asked["url"], about["loaderId"], body=asked.get("postData"))
+                self.requests[about["requestId"]] = made
+            case "Page.frameNavigated" if "parentId" not in about["frame"]:
+                # The browser tells no more of what a page that was left had asked for.
+                for request in self.requests.values():
+                    if request.is_open and request.page != about["frame"]["loaderId"]:
+                        request.blocked = "left"
             case "Network.responseReceived" if about["requestId"] in self.requests:
                 self.requests[about["requestId"]].status = about["response"]["status"]
             case "Network.loadingFailed" if about["requestId"] in self.requests:

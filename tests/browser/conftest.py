@@ -45,9 +45,9 @@ def dashboards() -> str:
     return str(next(iter(found.bundles.values())).parent)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def site(dashboards: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Where the server of this session answers."""
+    """Where a server answers. Each file has its own: what one makes and changes, another counts."""
     named = os.environ.get("LICTOR_BROWSER_URL")
     if named:
         yield named
@@ -59,7 +59,7 @@ def site(dashboards: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     server.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def world(site: str) -> World:
     return worlds.build(f"{site}/api")
 
