@@ -10,7 +10,7 @@ from .chromium import Tab
 from .conftest import faults
 from .world import World
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.flaky(reruns=1)]
 
 
 def test_a_block_is_made_and_edited(tab: Tab, site: str, world: World) -> None:

@@ -10,7 +10,7 @@ from .conftest import faults, filled_in
 from .pages import V1, V2, Page
 from .world import World
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300), pytest.mark.flaky(reruns=1)]
 
 
 @pytest.mark.parametrize("page", V2, ids=lambda page: page.path)
