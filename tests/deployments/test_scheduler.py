@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from tests.deployments.http import CRON, HORIZON, HOURLY, START, Api
 
+from lictor.db.statement import composed
 from lictor.deployments import scheduler
 from lictor.deployments.scheduler import Due, Horizon
 from lictor.kit import ids
@@ -241,6 +242,15 @@ def test_a_round_takes_no_more_than_a_batch(api: Api) -> None:
     assert api.value("select count(*) from flow_run") == 15
 
 
+def test_the_names_of_runs_that_are_made_together_begin_alike(api: Api) -> None:
+    for name in "ab":
+        api.deploy(CRON, name=name)
+    api.schedule()
+    names = set(api.db.read_now(lambda tx: tx.all(composed(str, "select name from flow_run"))))
+    assert len(names) == 122
+    assert len({name.partition("-")[0] for name in names}) <= 4
+
+
 def due(schedule: dict[str, Any], planned: list[datetime] | None = None, until: datetime = START) -> Due:
     return Due(ids.new(), ids.new(), 0, msgspec.Raw(msgspec.json.encode(schedule)), planned or [], until)
 
@@ -269,6 +279,13 @@ def test_schedules_that_say_the_same_share_their_dates_but_not_what_they_have() 
     plans = scheduler.plan_all(found, HORIZON, START)
     assert plans == [scheduler.plan(one, HORIZON, START) for one in found]
     assert [len(one.new) for one in plans] == [3, 3, 2, 0, 3]
+
+
+def test_schedules_of_one_rhythm_are_written_one_after_the_other() -> None:
+    found = [due(schedule) for schedule in (CRON, HOURLY, {"cron": "never"}, {"cron": "0 12 * * *"}, CRON, HOURLY)]
+    plans = scheduler.plan_all(found, HORIZON, START)
+    order = [found.index(one.of) for one in scheduler.alike_together(plans)]
+    assert order == [2, 0, 4, 1, 5, 3]
 
 
 def test_no_more_runs_are_made_than_the_most_and_none_beyond_the_horizon() -> None:

@@ -16,3 +16,15 @@ def test_no_word_is_there_twice() -> None:
 
 def test_slugs_differ() -> None:
     assert len({names.slug() for _ in range(1000)}) > 950
+
+
+def test_names_that_are_given_together_begin_alike_and_differ() -> None:
+    together = names.several(300)
+    assert len(set(together)) == 300
+    assert len({name.partition("-")[0] for name in together}) == 4
+    assert not {name.partition("-")[2] for name in together} - set(names.ANIMALS)
+
+
+def test_as_many_names_are_given_as_are_asked_for() -> None:
+    assert [len(names.several(count)) for count in (0, 1, 5, 2_000)] == [0, 1, 5, 2_000]
+    assert names.several(20) != names.several(20)

@@ -42,7 +42,7 @@ class Scheduler(Service):
     def _batches(self, plans: list[Plan]) -> Iterator[list[Plan]]:
         """Of about as many runs as shall be inserted together."""
         some: list[Plan] = []
-        for one in plans:
+        for one in scheduler.alike_together(plans):
             if some and sum(len(other.new) for other in some) + len(one.new) > self._insert_batch:
                 yield some
                 some = []

@@ -137,6 +137,8 @@ def insert_all(tx: Tx, planned: list[tuple[Template, list[datetime]]]) -> int:
     )
     if not rows:
         return 0
+    for row, name in zip(rows, names.several(len(rows)), strict=True):
+        row["name"] = name
     tx.many(INSERT, rows)
     tx.many(INSERT_STATE, rows)
     aside.put_planned(tx, rows)
@@ -171,7 +173,6 @@ def _rows(template: Template, dates: list[datetime], now: datetime) -> list[dict
         own = {
             "id": id,
             "state_id": state_id,
-            "name": names.slug(),
             "key": key + local.replace("T", " "),
             "date": times.text(date),
             "details": f'{{"scheduled_time":"{times.with_z(local)}"}}',

@@ -4,7 +4,7 @@ The words are our own. The library that the reference takes them from costs a si
 starts, and names only have to be sayable: they are not unique and nothing depends on them.
 """
 
-from random import random
+from random import random, sample
 
 ADJECTIVES = tuple(
     """
@@ -60,6 +60,24 @@ ANIMALS = tuple(
     wombat woodcock woodlark woodpecker worm wren wryneck yak zebra zebu
     """.split()
 )
+
+
+# Of names that are given together, so many begin alike.
+_TOGETHER = 4
+
+
+def several(count: int) -> list[str]:
+    """So many names at once, of which a quarter each share an adjective and none an animal, up to 385 of them.
+
+    An index by name has those that begin alike side by side: it changes a few of its pages then, and not one for each
+    name.
+    """
+    made: list[str] = []
+    while len(made) < count:
+        animals = sample(ANIMALS, min(count - len(made), len(ANIMALS)))
+        adjectives = sample(ADJECTIVES, _TOGETHER) * (len(animals) // _TOGETHER + 1)
+        made += [f"{adjective}-{animal}" for adjective, animal in zip(adjectives, animals, strict=False)]
+    return made
 
 
 def slug() -> str:
