@@ -14,7 +14,7 @@ from lictor import tallies
 from lictor.db import Database, Tx, Where, sql
 from lictor.events import store as events
 from lictor.events.types import RESOURCE_ID, RESOURCE_NAME, Event
-from lictor.filters import DeploymentFilter, FlowFilter, FlowRunFilter, TaskRunFilter, WorkPoolFilter, where_for
+from lictor.filters import FlowFilter, PoolFilters, where_for
 from lictor.kit import clock, ids
 from lictor.kit.errors import NotFound
 from lictor.web import DEFAULT_LIMIT, Created, Embedded, Limit, Offset, Page, PageNumber, Router, page_offset, paginate
@@ -52,35 +52,22 @@ class FlowSort(StrEnum):
     NAME_DESC = "NAME_DESC"
 
 
-# In each body the fields stand as in the reference, whose order of errors that is.
-class FlowCount(Embedded):
-    flows: FlowFilter | None = None
-    flow_runs: FlowRunFilter | None = None
-    task_runs: TaskRunFilter | None = None
-    deployments: DeploymentFilter | None = None
-    work_pools: WorkPoolFilter | None = None
+class FlowCount(PoolFilters):
+    """Which flows."""
 
 
-class FlowPage(Embedded):
+class _Sorted(PoolFilters, kw_only=True):
+    sort: FlowSort = FlowSort.NAME_ASC
+
+
+class FlowPage(_Sorted):
     limit: Limit = DEFAULT_LIMIT
     offset: Offset = 0
-    flows: FlowFilter | None = None
-    flow_runs: FlowRunFilter | None = None
-    task_runs: TaskRunFilter | None = None
-    deployments: DeploymentFilter | None = None
-    work_pools: WorkPoolFilter | None = None
-    sort: FlowSort = FlowSort.NAME_ASC
 
 
-class FlowNumberedPage(Embedded):
+class FlowNumberedPage(_Sorted):
     limit: Limit = DEFAULT_LIMIT
     page: PageNumber = 1
-    flows: FlowFilter | None = None
-    flow_runs: FlowRunFilter | None = None
-    task_runs: TaskRunFilter | None = None
-    deployments: DeploymentFilter | None = None
-    work_pools: WorkPoolFilter | None = None
-    sort: FlowSort = FlowSort.NAME_ASC
 
 
 class FlowBulkDelete(Embedded):
@@ -204,17 +191,17 @@ def insert_or_get(tx: Tx, new: FlowCreate) -> Created[Flow]:
 
 
 def page(tx: Tx, asked: FlowPage) -> list[Flow]:
-    return _page(tx, _where(asked), asked.sort, asked.limit, asked.offset)
+    return _page(tx, asked.where_for("flow"), asked.sort, asked.limit, asked.offset)
 
 
 def numbered_page(tx: Tx, asked: FlowNumberedPage) -> Page[Flow]:
-    where = _where(asked)
+    where = asked.where_for("flow")
     flows = _page(tx, where, asked.sort, asked.limit, page_offset(asked.page, asked.limit))
     return paginate(flows, asked.page, asked.limit, tx.count("from flow f", where))
 
 
 def count(tx: Tx, asked: FlowCount) -> int:
-    return tx.count("from flow f", _where(asked))
+    return tx.count("from flow f", asked.where_for("flow"))
 
 
 def update(tx: Tx, id: str, patch: FlowUpdate) -> None:
@@ -246,17 +233,6 @@ def changed(action: str, flow: Flow) -> Event:
         event=f"prefect.flow.{action}",
         resource={RESOURCE_ID: f"prefect.flow.{flow.id}", RESOURCE_NAME: flow.name},
         payload={"name": flow.name, "tags": flow.tags, "labels": flow.labels},
-    )
-
-
-def _where(asked: FlowCount | FlowPage | FlowNumberedPage) -> Where:
-    return where_for(
-        "flow",
-        flows=asked.flows,
-        flow_runs=asked.flow_runs,
-        task_runs=asked.task_runs,
-        deployments=asked.deployments,
-        work_pools=asked.work_pools,
     )
 
 

@@ -100,7 +100,7 @@ def takes_the_shorter(tx: Tx, wanted: TaskRunHistory, index: str, most: int) -> 
 
 
 def by_flow(tx: Tx, wanted: TaskRunHistory) -> list[Interval]:
-    return run_history(tx, "task_run t", wanted, wanted.where())
+    return run_history(tx, "task_run t", wanted, wanted.where_for("task_run"))
 
 
 def by_time(tx: Tx, wanted: TaskRunHistory) -> list[Interval]:

@@ -24,17 +24,17 @@ ORDER = {
 
 
 def page(tx: Tx, asked: DeploymentPage) -> list[DeploymentResponse]:
-    return _page(tx, _where(asked), asked.sort, asked.limit, asked.offset)
+    return _page(tx, asked.where_for("deployment"), asked.sort, asked.limit, asked.offset)
 
 
 def numbered_page(tx: Tx, asked: DeploymentNumberedPage) -> Page[DeploymentResponse]:
-    where = _where(asked)
+    where = asked.where_for("deployment")
     found = _page(tx, where, asked.sort, asked.limit, page_offset(asked.page, asked.limit))
     return paginate(found, asked.page, asked.limit, tx.count("from deployment d", where))
 
 
 def count(tx: Tx, asked: DeploymentCount) -> int:
-    return tx.count("from deployment d", _where(asked))
+    return tx.count("from deployment d", asked.where_for("deployment"))
 
 
 def matching(tx: Tx, deployments: DeploymentFilter | None, limit: int) -> list[str]:
@@ -47,15 +47,3 @@ def matching(tx: Tx, deployments: DeploymentFilter | None, limit: int) -> list[s
 def _page(tx: Tx, where: Where, sort: DeploymentSort, limit: int, offset: int) -> list[DeploymentResponse]:
     found = tx.page(Deployment, store.SELECT, where, order=ORDER[sort], limit=limit, offset=offset)
     return store.responses(tx, found)
-
-
-def _where(asked: DeploymentCount | DeploymentPage | DeploymentNumberedPage) -> Where:
-    return where_for(
-        "deployment",
-        flows=asked.flows,
-        flow_runs=asked.flow_runs,
-        task_runs=asked.task_runs,
-        deployments=asked.deployments,
-        work_pools=asked.work_pools,
-        work_pool_queues=asked.work_pool_queues,
-    )

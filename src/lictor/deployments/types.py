@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from lictor.concurrency.types import GlobalConcurrencyLimitResponse
 from lictor.deployments.schedule_types import Schedule
-from lictor.filters import DeploymentFilter, FlowFilter, FlowRunFilter, TaskRunFilter, WorkPoolFilter, WorkQueueFilter
+from lictor.filters import DeploymentFilter, QueueFilters
 from lictor.flow_runs.types import FlowRunPolicy, Labels
 from lictor.kit.lazy import lazy
 from lictor.states.types import StateCreate
@@ -285,38 +285,22 @@ class DeploymentSort(StrEnum):
     NAME_DESC = "NAME_DESC"
 
 
-# In each body the fields stand as in the reference, whose order of errors that is.
-class DeploymentPage(Embedded):
+class DeploymentCount(QueueFilters):
+    """Which deployments."""
+
+
+class _Sorted(QueueFilters, kw_only=True):
+    sort: DeploymentSort = DeploymentSort.NAME_ASC
+
+
+class DeploymentPage(_Sorted):
     limit: Limit = DEFAULT_LIMIT
     offset: Offset = 0
-    flows: FlowFilter | None = None
-    flow_runs: FlowRunFilter | None = None
-    task_runs: TaskRunFilter | None = None
-    deployments: DeploymentFilter | None = None
-    work_pools: WorkPoolFilter | None = None
-    work_pool_queues: WorkQueueFilter | None = None
-    sort: DeploymentSort = DeploymentSort.NAME_ASC
 
 
-class DeploymentNumberedPage(Embedded):
+class DeploymentNumberedPage(_Sorted):
     limit: Limit = DEFAULT_LIMIT
     page: PageNumber = 1
-    flows: FlowFilter | None = None
-    flow_runs: FlowRunFilter | None = None
-    task_runs: TaskRunFilter | None = None
-    deployments: DeploymentFilter | None = None
-    work_pools: WorkPoolFilter | None = None
-    work_pool_queues: WorkQueueFilter | None = None
-    sort: DeploymentSort = DeploymentSort.NAME_ASC
-
-
-class DeploymentCount(Embedded):
-    flows: FlowFilter | None = None
-    flow_runs: FlowRunFilter | None = None
-    task_runs: TaskRunFilter | None = None
-    deployments: DeploymentFilter | None = None
-    work_pools: WorkPoolFilter | None = None
-    work_pool_queues: WorkQueueFilter | None = None
 
 
 class DeploymentBulkDelete(Embedded):

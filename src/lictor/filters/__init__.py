@@ -1,6 +1,7 @@
 """Filters of runs, flows, deployments, work pools and queues: declared shapes, and what they mean across entities."""
 
 from lictor.filters.across import where_for
+from lictor.filters.bodies import PoolFilters, QueueFilters, RunFilters
 from lictor.filters.entities import (
     DeploymentFilter,
     Filter,
@@ -18,6 +19,9 @@ __all__ = [
     "FlowFilter",
     "FlowRunFilter",
     "PlainFilter",
+    "PoolFilters",
+    "QueueFilters",
+    "RunFilters",
     "TaskRunFilter",
     "WorkPoolFilter",
     "WorkQueueFilter",

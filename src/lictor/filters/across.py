@@ -9,7 +9,11 @@ correlated `exists`, which stops at the first; unless the filter names ids, and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from lictor.db import Where
 from lictor.filters.entities import (
@@ -26,6 +30,17 @@ from lictor.filters.leaves import on
 Root = Literal["flow", "flow_run", "task_run", "deployment", "work_pool", "work_queue"]
 
 
+class Filters(Struct, frozen=True):
+    """What is asked of things of each kind; None asks nothing."""
+
+    flows: FlowFilter | None = None
+    flow_runs: FlowRunFilter | None = None
+    task_runs: TaskRunFilter | None = None
+    deployments: DeploymentFilter | None = None
+    work_pools: WorkPoolFilter | None = None
+    work_pool_queues: WorkQueueFilter | None = None
+
+
 def where_for(
     root: Root,
     *,
@@ -37,106 +52,78 @@ def where_for(
     work_pool_queues: WorkQueueFilter | None = None,
 ) -> Where:
     """The conditions on the rows of `root` (with its alias, see `entities`) that all the given filters make."""
-    match root:
-        case "flow":
-            return _flow(flows, flow_runs, task_runs, deployments, work_pools)
-        case "flow_run":
-            return _flow_run(flows, flow_runs, task_runs, deployments, work_pools, work_pool_queues)
-        case "task_run":
-            return _task_run(flows, flow_runs, task_runs, deployments, work_pools, work_pool_queues)
-        case "deployment":
-            return _deployment(flows, flow_runs, task_runs, deployments, work_pools, work_pool_queues)
-        case "work_queue":
-            return _queue(work_pools, work_pool_queues)
-        case "work_pool":
-            return _own(work_pools)
+    return _ROOTS[root](Filters(flows, flow_runs, task_runs, deployments, work_pools, work_pool_queues))
 
 
-def _flow(
-    flows: FlowFilter | None,
-    flow_runs: FlowRunFilter | None,
-    task_runs: TaskRunFilter | None,
-    deployments: DeploymentFilter | None,
-    work_pools: WorkPoolFilter | None,
-) -> Where:
-    where = _own(flows)
+def _flow(asked: Filters) -> Where:
+    where = _own(asked.flows)
     where.add("f.deleted is null")
-    if deployments is not None or work_pools is not None:
-        inner = _deployment(None, None, None, deployments, work_pools, None)
-        _has(where, "f.id", "deployment d", "d.flow_id", inner, deployments)
-    if flow_runs is not None or task_runs is not None:
-        inner = _flow_run(None, flow_runs, task_runs, None, None, None)
-        _has(where, "f.id", "flow_run r", "r.flow_id", inner, flow_runs)
+    if asked.deployments is not None or asked.work_pools is not None:
+        inner = _deployment(Filters(deployments=asked.deployments, work_pools=asked.work_pools))
+        _has(where, "f.id", "deployment d", "d.flow_id", inner, asked.deployments)
+    if asked.flow_runs is not None or asked.task_runs is not None:
+        inner = _flow_run(Filters(flow_runs=asked.flow_runs, task_runs=asked.task_runs))
+        _has(where, "f.id", "flow_run r", "r.flow_id", inner, asked.flow_runs)
     return where
 
 
-def _flow_run(
-    flows: FlowFilter | None,
-    flow_runs: FlowRunFilter | None,
-    task_runs: TaskRunFilter | None,
-    deployments: DeploymentFilter | None,
-    work_pools: WorkPoolFilter | None,
-    work_pool_queues: WorkQueueFilter | None,
-) -> Where:
-    where = _own(flow_runs)
-    if deployments is not None:
+def _flow_run(asked: Filters) -> Where:
+    where = _own(asked.flow_runs)
+    if asked.deployments is not None:
         # No foreign key here: a run outlives its deployment, and then has none as far as filters go.
-        _belongs(where, "r.deployment_id", "deployment d", "d.id", deployments.where())
-    _on_queue(where, "r.work_queue_id", work_pools, work_pool_queues)
-    if flows is not None:
-        _references(where, "r.flow_id", "flow f", "f.id", flows.where(), flows)
-    if task_runs is not None:
-        _has(where, "r.id", "task_run t", "t.flow_run_id", task_runs.where(), task_runs)
+        _belongs(where, "r.deployment_id", "deployment d", "d.id", asked.deployments.where())
+    _on_queue(where, "r.work_queue_id", asked)
+    if asked.flows is not None:
+        _references(where, "r.flow_id", "flow f", "f.id", asked.flows.where(), asked.flows)
+    if asked.task_runs is not None:
+        _has(where, "r.id", "task_run t", "t.flow_run_id", asked.task_runs.where(), asked.task_runs)
     return where
 
 
-def _task_run(
-    flows: FlowFilter | None,
-    flow_runs: FlowRunFilter | None,
-    task_runs: TaskRunFilter | None,
-    deployments: DeploymentFilter | None,
-    work_pools: WorkPoolFilter | None,
-    work_pool_queues: WorkQueueFilter | None,
-) -> Where:
-    where = _own(task_runs)
-    others = (flows, deployments, work_pools, work_pool_queues)
-    if flow_runs is not None or any(other is not None for other in others):
-        inner = _flow_run(flows, flow_runs, None, deployments, work_pools, work_pool_queues)
-        alone = flow_runs if all(other is None for other in others) else None
-        _references(where, "t.flow_run_id", "flow_run r", "r.id", inner, alone)
+def _task_run(asked: Filters) -> Where:
+    where = _own(asked.task_runs)
+    of_runs = replace(asked, task_runs=None)
+    if of_runs != Filters():
+        alone = asked.flow_runs if of_runs == Filters(flow_runs=asked.flow_runs) else None
+        _references(where, "t.flow_run_id", "flow_run r", "r.id", _flow_run(of_runs), alone)
     return where
 
 
-def _deployment(
-    flows: FlowFilter | None,
-    flow_runs: FlowRunFilter | None,
-    task_runs: TaskRunFilter | None,
-    deployments: DeploymentFilter | None,
-    work_pools: WorkPoolFilter | None,
-    work_pool_queues: WorkQueueFilter | None,
-) -> Where:
-    where = _own(deployments)
-    if flows is not None:
-        _references(where, "d.flow_id", "flow f", "f.id", flows.where(), flows)
-    if flow_runs is not None or task_runs is not None:
-        inner = _flow_run(None, flow_runs, task_runs, None, None, None)
-        _has(where, "d.id", "flow_run r", "r.deployment_id", inner, flow_runs)
-    _on_queue(where, "d.work_queue_id", work_pools, work_pool_queues)
+def _deployment(asked: Filters) -> Where:
+    where = _own(asked.deployments)
+    if asked.flows is not None:
+        _references(where, "d.flow_id", "flow f", "f.id", asked.flows.where(), asked.flows)
+    if asked.flow_runs is not None or asked.task_runs is not None:
+        inner = _flow_run(Filters(flow_runs=asked.flow_runs, task_runs=asked.task_runs))
+        _has(where, "d.id", "flow_run r", "r.deployment_id", inner, asked.flow_runs)
+    _on_queue(where, "d.work_queue_id", asked)
     return where
 
 
-def _queue(work_pools: WorkPoolFilter | None, work_pool_queues: WorkQueueFilter | None) -> Where:
-    where = _own(work_pool_queues)
-    if work_pools is not None and (pool := work_pools.where()):
+def _queue(asked: Filters) -> Where:
+    where = _own(asked.work_pool_queues)
+    if asked.work_pools is not None and (pool := asked.work_pools.where()):
         _belongs(where, "q.work_pool_id", "work_pool p", "p.id", pool)
     return where
 
 
-def _on_queue(
-    where: Where, column: str, work_pools: WorkPoolFilter | None, work_pool_queues: WorkQueueFilter | None
-) -> None:
-    if work_pools is not None or work_pool_queues is not None:
-        _references(where, column, "work_queue q", "q.id", _queue(work_pools, work_pool_queues), None)
+def _pool(asked: Filters) -> Where:
+    return _own(asked.work_pools)
+
+
+_ROOTS: dict[Root, Callable[[Filters], Where]] = {
+    "flow": _flow,
+    "flow_run": _flow_run,
+    "task_run": _task_run,
+    "deployment": _deployment,
+    "work_pool": _pool,
+    "work_queue": _queue,
+}
+
+
+def _on_queue(where: Where, column: str, asked: Filters) -> None:
+    if asked.work_pools is not None or asked.work_pool_queues is not None:
+        _references(where, column, "work_queue q", "q.id", _queue(asked), None)
 
 
 def _own(filter: Filter | None) -> Where:

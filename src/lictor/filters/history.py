@@ -10,18 +10,19 @@ from msgspec import Struct
 
 from lictor.db import Tx, Where
 from lictor.filters import estimates
+from lictor.filters.bodies import RunFilters
 from lictor.kit import clock, times
 from lictor.kit.errors import OutOfRange, Unprocessable
 from lictor.states.types import StateType
-from lictor.web.shapes import Embedded, Instant
+from lictor.web.shapes import Instant
 
 MOST_INTERVALS = 500
 
 Table = Literal["flow_run r", "task_run t"]
 
 
-class HistoryBody(Embedded):
-    """What both histories ask for; each adds the filters that it takes."""
+class HistoryBody(RunFilters):
+    """What both histories ask for."""
 
     history_start: Instant
     history_end: Instant

@@ -11,11 +11,9 @@ from msgspec.structs import replace
 from lictor.db import Tx, Where, sql
 from lictor.db.statement import composed
 from lictor.filters import (
-    DeploymentFilter,
     Filter,
-    FlowFilter,
     FlowRunFilter,
-    TaskRunFilter,
+    QueueFilters,
     WorkPoolFilter,
     WorkQueueFilter,
     estimates,
@@ -28,7 +26,7 @@ from lictor.kit import clock
 from lictor.states.types import STATE_TYPES, TERMINAL
 from lictor.tallies import flow_runs as flow_run_tallies
 from lictor.tallies.flow_runs import Tallied
-from lictor.web import DEFAULT_LIMIT, Embedded, Limit, Offset, Page, PageNumber, page_offset, paginate
+from lictor.web import DEFAULT_LIMIT, Limit, Offset, Page, PageNumber, page_offset, paginate
 
 
 class Sort(StrEnum):
@@ -57,65 +55,27 @@ ORDERS: Final[dict[Sort, str]] = {
 }
 
 
-# In each body the fields stand as in the reference, whose order of errors that is.
-class FlowRunQuery(Embedded):
+class FlowRunQuery(QueueFilters):
     """Which flow runs: those that all of the given filters let through."""
 
-    flows: FlowFilter | None = None
-    flow_runs: FlowRunFilter | None = None
-    task_runs: TaskRunFilter | None = None
-    deployments: DeploymentFilter | None = None
-    work_pools: WorkPoolFilter | None = None
-    work_pool_queues: WorkQueueFilter | None = None
+
+class _Limited(QueueFilters, kw_only=True):
+    limit: Limit = DEFAULT_LIMIT
 
 
-class FlowRunSlice(Embedded):
+class FlowRunSlice(_Limited):
     sort: Sort = Sort.ID_DESC
     offset: Offset = 0
-    flows: FlowFilter | None = None
-    flow_runs: FlowRunFilter | None = None
-    task_runs: TaskRunFilter | None = None
-    deployments: DeploymentFilter | None = None
-    work_pools: WorkPoolFilter | None = None
-    work_pool_queues: WorkQueueFilter | None = None
-    limit: Limit = DEFAULT_LIMIT
 
 
-class FlowRunPage(Embedded):
+class FlowRunPage(_Limited):
     sort: Sort = Sort.ID_DESC
     page: PageNumber = 1
-    flows: FlowFilter | None = None
-    flow_runs: FlowRunFilter | None = None
-    task_runs: TaskRunFilter | None = None
-    deployments: DeploymentFilter | None = None
+
+
+class FlowRunHistory(HistoryBody, kw_only=True, rename={"work_pool_queues": "work_queues"}):
     work_pools: WorkPoolFilter | None = None
     work_pool_queues: WorkQueueFilter | None = None
-    limit: Limit = DEFAULT_LIMIT
-
-
-class FlowRunHistory(HistoryBody):
-    """Here the queues are called `work_queues`."""
-
-    flows: FlowFilter | None = None
-    flow_runs: FlowRunFilter | None = None
-    task_runs: TaskRunFilter | None = None
-    deployments: DeploymentFilter | None = None
-    work_pools: WorkPoolFilter | None = None
-    work_queues: WorkQueueFilter | None = None
-
-
-def where_of(wanted: FlowRunQuery | FlowRunSlice | FlowRunPage | FlowRunHistory) -> Where:
-    """What all the filters of a body make together."""
-    queues = wanted.work_queues if isinstance(wanted, FlowRunHistory) else wanted.work_pool_queues
-    return where_for(
-        "flow_run",
-        flows=wanted.flows,
-        flow_runs=wanted.flow_runs,
-        task_runs=wanted.task_runs,
-        deployments=wanted.deployments,
-        work_pools=wanted.work_pools,
-        work_pool_queues=queues,
-    )
 
 
 def find_slice(tx: Tx, wanted: FlowRunSlice) -> list[FlowRunResponse]:
@@ -150,7 +110,7 @@ def _few_named(tx: Tx, wanted: FlowRunPage) -> list[str] | None:
     named = wanted.flow_runs is not None and wanted.flow_runs.name is not None and wanted.flow_runs.name.like_
     if period is None or period.after_ is None or not named:
         return None
-    found: list[str] = tx.composed(str, NAMED, where_of(wanted), most=FEW + 1)
+    found: list[str] = tx.composed(str, NAMED, wanted.where_for("flow_run"), most=FEW + 1)
     return found if len(found) <= FEW else None
 
 
@@ -176,7 +136,7 @@ def where_in_order(tx: Tx, wanted: FlowRunSlice | FlowRunPage) -> Where:
     period = _period(wanted.sort, runs)
     if runs is not None and period is not None and period.after_ is not None:
         wanted = replace(wanted, flow_runs=replace(runs, expected_start_time=None))
-    where = where_of(wanted)
+    where = wanted.where_for("flow_run")
     if queue_id is not None:
         where.add("r.work_queue_id = {uuid:queue_id}", queue_id=queue_id)
     if period is not None and period.after_ is not None:
@@ -225,7 +185,7 @@ def count(tx: Tx, wanted: FlowRunQuery | FlowRunPage) -> int:
         return _count_begun(tx, wanted)
     plain = tallied(wanted)
     total = None if plain is None else flow_run_tallies.total(tx, plain)
-    return count_where(tx, where_of(wanted)) if total is None else total.runs
+    return count_where(tx, wanted.where_for("flow_run")) if total is None else total.runs
 
 
 def _asks_for_begun(wanted: FlowRunQuery | FlowRunPage) -> bool:
@@ -245,7 +205,7 @@ _NOT_OVER = ", ".join(f"'{type_}'" for type_ in STATE_TYPES if type_ not in TERM
 def _count_begun(tx: Tx, wanted: FlowRunQuery | FlowRunPage) -> int:
     """All but those that have not: an index knows how many runs a flow has, but not which of them began."""
     everything = replace(wanted, flow_runs=None)
-    waiting, stateless = where_of(everything), where_of(everything)
+    waiting, stateless = everything.where_for("flow_run"), everything.where_for("flow_run")
     for where, state in ((waiting, f"r.state_type in ({_NOT_OVER})"), (stateless, "r.state_type is null")):
         where.add(state)
         where.add("r.start_time is null")
@@ -262,7 +222,7 @@ def lateness(tx: Tx, wanted: FlowRunQuery) -> float | None:
     total = None if plain is None else flow_run_tallies.total(tx, plain)
     if total is not None:
         return total.lateness / total.runs if total.runs else None
-    where = where_of(wanted)
+    where = wanted.where_for("flow_run")
     text = f"select avg({estimates.lateness_sql('r')}) from flow_run r {estimates.MOMENT} where {where.text()}"
     average = tx.value(composed(float, text), **where.params, now=clock.now())
     return None if average is None else float(average)
@@ -272,7 +232,7 @@ def history(tx: Tx, wanted: FlowRunHistory) -> list[Interval]:
     grid = divide(wanted.history_start, wanted.history_end, wanted.history_interval_seconds)
     plain = tallied(wanted)
     if plain is None or plain.after or plain.before or not flow_run_tallies.LEDGER.worth_it(tx, grid):
-        return run_history(tx, "flow_run r", wanted, where_of(wanted), plain=plain is not None)
+        return run_history(tx, "flow_run r", wanted, wanted.where_for("flow_run"), plain=plain is not None)
     return flow_run_tallies.intervals(tx, grid, plain.states)
 
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 from lictor.db import Tx, Where, sql
-from lictor.filters import DeploymentFilter, FlowFilter, FlowRunFilter, TaskRunFilter, where_for
+from lictor.filters import RunFilters, TaskRunFilter, where_for
 from lictor.filters.history import Grid, HistoryBody, Interval, divide, run_history
 from lictor.filters.leaves import Operator, Period, PeriodOrNull
 from lictor.states.types import TERMINAL
@@ -15,7 +15,7 @@ from lictor.tallies import flow_runs, task_runs
 from lictor.tallies.flow_runs import Tallied
 from lictor.tallies.task_runs import Started
 from lictor.task_runs.types import SELECT, TaskRun, TaskRunSummary, summary
-from lictor.web import DEFAULT_LIMIT, Embedded, Limit, Offset, Page, PageNumber, page_offset, paginate
+from lictor.web import DEFAULT_LIMIT, Limit, Offset, Page, PageNumber, page_offset, paginate
 
 
 class TaskRunSort(StrEnum):
@@ -43,17 +43,8 @@ ORDERS: Final[dict[TaskRunSort, str]] = {
 }
 
 
-# Fields that are keyword-only come last, which is where the reference has them, and so lists their errors.
-class TaskRunQuery(Embedded, kw_only=True):
+class TaskRunQuery(RunFilters):
     """Which task runs: those that all of the given filters let through."""
-
-    flows: FlowFilter | None = None
-    flow_runs: FlowRunFilter | None = None
-    task_runs: TaskRunFilter | None = None
-    deployments: DeploymentFilter | None = None
-
-    def where(self) -> Where:
-        return _where(self)
 
 
 class TaskRunSlice(TaskRunQuery):
@@ -69,23 +60,7 @@ class TaskRunPage(TaskRunQuery):
 
 
 class TaskRunHistory(HistoryBody):
-    flows: FlowFilter | None = None
-    flow_runs: FlowRunFilter | None = None
-    task_runs: TaskRunFilter | None = None
-    deployments: DeploymentFilter | None = None
-
-    def where(self) -> Where:
-        return _where(self)
-
-
-def _where(wanted: TaskRunQuery | TaskRunHistory) -> Where:
-    return where_for(
-        "task_run",
-        flows=wanted.flows,
-        flow_runs=wanted.flow_runs,
-        task_runs=wanted.task_runs,
-        deployments=wanted.deployments,
-    )
+    """The history of task runs."""
 
 
 def find_slice(tx: Tx, wanted: TaskRunSlice) -> list[TaskRun]:
@@ -115,7 +90,7 @@ def _page(tx: Tx, wanted: TaskRunSlice | TaskRunPage, offset: int) -> list[TaskR
         found = page(tx, where, wanted.sort, wanted.limit, offset)
         if len(found) == wanted.limit:
             return found
-    return page(tx, wanted.where(), wanted.sort, wanted.limit, offset)
+    return page(tx, wanted.where_for("task_run"), wanted.sort, wanted.limit, offset)
 
 
 def _recent(tx: Tx, wanted: TaskRunSlice | TaskRunPage) -> Where | None:
@@ -155,7 +130,7 @@ def count(tx: Tx, wanted: TaskRunQuery) -> int:
         total = flow_runs.total_tasks(tx, of_period)
     elif plain := tallied(wanted):
         total = task_runs.total(tx, plain.expected, plain.started, plain.conditions)
-    return count_where(tx, wanted.where()) if total is None else total
+    return count_where(tx, wanted.where_for("task_run")) if total is None else total
 
 
 def count_where(tx: Tx, where: Where) -> int:
@@ -168,7 +143,7 @@ def history(tx: Tx, wanted: TaskRunHistory) -> list[Interval]:
     if plain is None or plain.expected != (None, None) or not task_runs.LEDGER.worth_it(tx, grid):
         if _is_seldom(tx, wanted, grid):
             return run_history(tx, "task_run t", wanted, _each_of(wanted), plain=True)
-        return run_history(tx, "task_run t", wanted, wanted.where())
+        return run_history(tx, "task_run t", wanted, wanted.where_for("task_run"))
     return task_runs.intervals(tx, grid, plain.started, plain.conditions)
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from lictor.db import Database, Tx, sql
-from lictor.filters import DeploymentFilter, FlowFilter, FlowRunFilter, TaskRunFilter, WorkPoolFilter, where_for
+from lictor.filters import PoolFilters
 from lictor.filters.estimates import lateness, run_time
 from lictor.flow_runs.listing import ORDERS, Sort
 from lictor.kit import clock
@@ -20,15 +20,10 @@ from lictor.web import Embedded, Offset, Router, Seconds
 MOST_RUNS = 1000
 
 
-class FlowRunHistory(Embedded):
+class FlowRunHistory(PoolFilters):
     sort: Sort = Sort.EXPECTED_START_TIME_DESC
     limit: Annotated[int, Meta(le=MOST_RUNS)] = MOST_RUNS
     offset: Offset = 0
-    flows: FlowFilter | None = None
-    flow_runs: FlowRunFilter | None = None
-    task_runs: TaskRunFilter | None = None
-    deployments: DeploymentFilter | None = None
-    work_pools: WorkPoolFilter | None = None
 
 
 class FlowRunIds(Embedded):
@@ -71,14 +66,7 @@ TASK_RUNS = sql(
 
 
 def history(tx: Tx, wanted: FlowRunHistory) -> list[SimpleFlowRun]:
-    where = where_for(
-        "flow_run",
-        flows=wanted.flows,
-        flow_runs=wanted.flow_runs,
-        task_runs=wanted.task_runs,
-        deployments=wanted.deployments,
-        work_pools=wanted.work_pools,
-    )
+    where = wanted.where_for("flow_run")
     where.add("r.state_type is not null")
     where.add("r.expected_start_time is not null")
     # The reference takes a limit below zero for none.

@@ -92,7 +92,7 @@ def get(tx: Tx, id: str) -> UITaskRun:
 
 def count_by_state(tx: Tx, wanted: TaskRunQuery) -> CountByState:
     text = "select t.state_type, count(*) from task_run t where t.state_type is not null and {where} group by 1"
-    return CountByState(**dict(tx.composed(None, text, wanted.where())))
+    return CountByState(**dict(tx.composed(None, text, wanted.where_for("task_run"))))
 
 
 def count_ended(tx: Tx, wanted: DashboardCounts) -> list[TaskRunCount]:
