@@ -29,6 +29,7 @@ from lictor.flow_runs.transitions import Orchestration
 from lictor.kit import clock
 from lictor.task_runs import routes as task_run_routes
 from lictor.task_runs.transitions import TaskOrchestration
+from lictor.work_pools import queue_routes
 from lictor.work_pools import routes as pool_routes
 from lictor.work_pools.polled import PollFollowers
 
@@ -80,6 +81,7 @@ class Api:
             task_run_routes.router,
             list_routes.router,
             pool_routes.router,
+            queue_routes.router,
             limit_routes.router,
             routes.router,
             runs=self.orchestration,

@@ -29,6 +29,7 @@ from lictor.flow_runs.loops import CancellationCleanup, DeadRuns, LateRuns, Over
 from lictor.flow_runs.purging import Purge
 from lictor.flow_runs.retention import Keeping, RunRetention
 from lictor.flow_runs.transitions import Orchestration
+from lictor.flow_runs.withdrawals import TOPIC as WITHDRAWALS
 from lictor.logs import LogSweeper
 from lictor.loops import Service
 from lictor.settings import Settings
@@ -54,7 +55,7 @@ def all_services(settings: Settings, db: Database, bound: Mapping[type, Any] | N
     return [
         (True, LogSweeper(db)),
         (True, Tallier(db)),
-        (True, Purge(db, runs)),
+        (True, _purge(db, runs, bound[Bells])),
         *_event_services(settings, db),
         (repossessor.enabled, Repossessor(db, waits_of(settings), repossessor.loop_seconds)),
         *_run_services(settings, db, runs, tasks),
@@ -69,6 +70,12 @@ def all_services(settings: Settings, db: Database, bound: Mapping[type, Any] | N
             ),
         ),
     ]
+
+
+def _purge(db: Database, runs: Orchestration, bells: Bells) -> Purge:
+    service = Purge(db, runs)
+    bells.of(WITHDRAWALS).call(service.nudge)
+    return service
 
 
 def _triggers(settings: Settings, db: Database, bound: Mapping[type, Any]) -> Triggers:

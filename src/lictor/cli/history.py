@@ -62,7 +62,7 @@ def preview(settings: Settings, options: argparse.Namespace) -> int:
         f"and {found.logs} log lines"
     )
     if left:
-        print(f"{left} runs of deleted flows still have to go")
+        print(f"{left} runs of deleted flows, or withdrawn before they began, still have to go")
     if "flow_runs" not in vacuum.enabled:
         print("they are kept: PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED does not name flow_runs")
     return 0

@@ -148,7 +148,7 @@ def pause(tx: Tx, id: str) -> None:
     if not old.paused:
         store.update(tx, id, {"paused": True}, now)
     store.replan(tx, [id], now)
-    planned.delete_made(tx, [id], now)
+    planned.delete_made(tx, id, now)
     follow(tx, old, replace(old, paused=True), now)
 
 
@@ -182,7 +182,7 @@ def delete_all(tx: Tx, deployment_ids: list[str]) -> list[str]:
     now = clock.now()
     rows = tx.all(store.ALL, ids=there)
     tx.run(store.DELETE, ids=there)
-    planned.delete_planned(tx, there, now)
+    planned.delete_planned(tx, there)
     limits.drop_own(tx, there)
     events.emit_all(tx, [announcing.changed("deleted", row, now) for row in rows])
     return there

@@ -160,4 +160,4 @@ def delete(tx: Tx, deployment_id: str, id: str) -> None:
     if not tx.run(store.DELETE_SCHEDULE, deployment_id=deployment_id, id=id):
         raise NotFound("Schedule not found.")
     store.replan(tx, [deployment_id], now)
-    planned.delete_made(tx, [deployment_id], now)
+    planned.delete_made(tx, deployment_id, now)

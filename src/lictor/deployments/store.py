@@ -13,6 +13,7 @@ from lictor.concurrency import store as concurrency_store
 from lictor.concurrency.types import GlobalConcurrencyLimitResponse
 from lictor.db import Tx, sql, update_row
 from lictor.deployments.types import DeploymentResponse, DeploymentSchedule
+from lictor.flow_runs import withdrawals
 from lictor.kit import clock, ids
 from lictor.kit.errors import Conflict, NotFound
 
@@ -129,7 +130,8 @@ REPLAN = sql(
 
 
 def delete_of_flows(tx: Tx, flow_ids: list[str]) -> None:
-    """They go with their flows, without a word."""
+    """They go with their flows, without a word; nobody starts a run of theirs any more, however many there are."""
+    withdrawals.insert_of_flows(tx, flow_ids)
     tx.run(DELETE_OF_FLOWS, ids=flow_ids)
 
 

@@ -125,7 +125,9 @@ def insert(
     if wanted.idempotency_key is None:  # then nothing can be in its way, and nobody need wait for it
         tx.put(store.INSERT, **params)
     elif not tx.run(store.INSERT, **params):
-        return _existing(tx, wanted), False
+        existing = _existing(tx, wanted, params)
+        if existing is not None:
+            return existing, False
     aside.put(tx, run.id, large)
     tallies.touch(tx, run.expected_start_time)
     if run.parent_task_run_id is not None:
@@ -152,11 +154,18 @@ def answer(
     return Created(*create(tx, orchestration, wanted, caller=caller, created_by=created_by))
 
 
-def _existing(tx: Tx, wanted: FlowRunCreate) -> FlowRunResponse:
+def _existing(tx: Tx, wanted: FlowRunCreate, params: dict[str, Any]) -> FlowRunResponse | None:
+    """The run that has the key. None if that was withdrawn, and now the new one is there in its place."""
     # An empty key is unique like any other, but the reference does not look for its run.
     if not wanted.idempotency_key:
         raise Conflict
-    return tx.get(store.FIND_BY_KEY, Conflict(), flow_id=wanted.flow_id, idempotency_key=wanted.idempotency_key)
+    key = {"flow_id": wanted.flow_id, "idempotency_key": wanted.idempotency_key}
+    found = tx.one(store.FIND_BY_KEY, **key)
+    if found is None:
+        store.delete(tx, tx.all(store.WITHDRAWN_BY_KEY, **key), clock.now())
+        if not tx.run(store.INSERT, **params):
+            raise Conflict
+    return found
 
 
 def _origin(tx: Tx, flow_id: str, deployment_id: str | None, task_run_id: str | None) -> Origin | None:

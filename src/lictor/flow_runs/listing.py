@@ -21,6 +21,7 @@ from lictor.filters import (
 )
 from lictor.filters.history import HistoryBody, Interval, divide, run_history
 from lictor.filters.leaves import Operator, Period, on
+from lictor.flow_runs import withdrawals
 from lictor.flow_runs.types import SELECT, FlowRunResponse
 from lictor.kit import clock
 from lictor.states.types import STATE_TYPES, TERMINAL
@@ -79,7 +80,8 @@ class FlowRunHistory(HistoryBody, kw_only=True, rename={"work_pool_queues": "wor
 
 
 def find_slice(tx: Tx, wanted: FlowRunSlice) -> list[FlowRunResponse]:
-    return page(tx, where_in_order(tx, wanted), wanted.sort, wanted.limit, wanted.offset)
+    where = withdrawals.hide(tx, where_in_order(tx, wanted))
+    return page(tx, where, wanted.sort, wanted.limit, wanted.offset)
 
 
 def find_page(tx: Tx, wanted: FlowRunPage) -> Page[FlowRunResponse]:
@@ -93,7 +95,8 @@ def find_page(tx: Tx, wanted: FlowRunPage) -> Page[FlowRunResponse]:
         where.add("r.id {in:ids:uuid}", ids=named)
         results = page(tx, where, wanted.sort, wanted.limit, offset, order=_SORTED_BY_START)
     else:
-        results = page(tx, where_in_order(tx, wanted), wanted.sort, wanted.limit, offset)
+        where = withdrawals.hide(tx, where_in_order(tx, wanted))
+        results = page(tx, where, wanted.sort, wanted.limit, offset)
     return paginate(results, wanted.page, wanted.limit, total)
 
 
@@ -110,7 +113,8 @@ def _few_named(tx: Tx, wanted: FlowRunPage) -> list[str] | None:
     named = wanted.flow_runs is not None and wanted.flow_runs.name is not None and wanted.flow_runs.name.like_
     if period is None or period.after_ is None or not named:
         return None
-    found: list[str] = tx.composed(str, NAMED, wanted.where_for("flow_run"), most=FEW + 1)
+    where = withdrawals.hide(tx, wanted.where_for("flow_run"))
+    found: list[str] = tx.composed(str, NAMED, where, most=FEW + 1)
     return found if len(found) <= FEW else None
 
 
@@ -181,6 +185,10 @@ BY_IDS = sql("flow_runs.by_ids", FlowRunResponse, f"{SELECT} where r.id {{in:ids
 
 
 def count(tx: Tx, wanted: FlowRunQuery | FlowRunPage) -> int:
+    return _count(tx, wanted) - withdrawals.count(tx, wanted.where_for("flow_run"))
+
+
+def _count(tx: Tx, wanted: FlowRunQuery | FlowRunPage) -> int:
     if _asks_for_begun(wanted):
         return _count_begun(tx, wanted)
     plain = tallied(wanted)
@@ -209,7 +217,7 @@ def _count_begun(tx: Tx, wanted: FlowRunQuery | FlowRunPage) -> int:
     for where, state in ((waiting, f"r.state_type in ({_NOT_OVER})"), (stateless, "r.state_type is null")):
         where.add(state)
         where.add("r.start_time is null")
-    return count(tx, everything) - tx.count(_NOT_BEGUN, waiting) - tx.count(_NOT_BEGUN, stateless)
+    return _count(tx, everything) - tx.count(_NOT_BEGUN, waiting) - tx.count(_NOT_BEGUN, stateless)
 
 
 def count_where(tx: Tx, where: Where) -> int:

@@ -13,6 +13,7 @@ from lictor.flow_runs.policies import MARK_LATE
 from lictor.flow_runs.store import Subject
 from lictor.flow_runs.sweeping import Sweep, Then
 from lictor.flow_runs.transitions import Orchestration
+from lictor.flow_runs.withdrawals import STANDING
 from lictor.kit import clock
 from lictor.loops import Service
 from lictor.states import constructors
@@ -43,10 +44,11 @@ FORGET_AFTER = timedelta(hours=1)
 LATE = sql(
     "flow_runs.late",
     Due,
-    """
-    select id, state_id from flow_run
-    where state_type = 'SCHEDULED' and state_name = 'Scheduled' and next_scheduled_start_time <= {ts:before}
-    order by next_scheduled_start_time limit :limit
+    f"""
+    select r.id, r.state_id from flow_run r
+    where r.state_type = 'SCHEDULED' and r.state_name = 'Scheduled' and r.next_scheduled_start_time <= {{ts:before}}
+    and {STANDING}
+    order by r.next_scheduled_start_time limit :limit
     """,
 )
 PAUSED = sql(

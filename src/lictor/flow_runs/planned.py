@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from lictor import observed_states
+from lictor import observed_states, tallies
 from lictor.db import Tx, sql
-from lictor.flow_runs import aside
+from lictor.flow_runs import aside, store, withdrawals
+from lictor.flow_runs.withdrawals import DUE, MADE, Withdrawal
 from lictor.kit import clock, ids, names, times, zones
 from lictor.states.types import SCHEDULED
 
@@ -86,35 +87,52 @@ TAKEN = sql(
     """,
 )
 
+
+class Found(Struct):
+    """A run that has not begun, and whether it has logs: only if somebody tried to start it."""
+
+    id: str
+    expected_start_time: datetime | None
+    logged: bool
+
+
+# So many runs are deleted in the transaction that they are to go with, which takes some forty milliseconds. Of more
+# nobody sees the rest any more, and it goes in the background (see `withdrawals`), so many in each transaction.
+AT_ONCE = 1_000
+IN_BACKGROUND = 200
+NO_LIMIT = 2**31 - 1
+
 # The state's other index would do as well, were this a list of deployments; but it has all scheduled runs there are.
 _PLANNED = """
     r.deployment_id = {uuid:deployment_id} and r.state_type = 'SCHEDULED' and r.run_count = 0"""
-_MADE = "r.auto_scheduled and r.state_name <> 'AwaitingConcurrencySlot'"
-# Written so that no index on it is taken: a deployment has fewer scheduled runs than there are runs to come.
-_COMING = "coalesce(r.next_scheduled_start_time, r.expected_start_time) > :now"
-_LOGGED = "exists (select 1 from log l where l.flow_run_id = r.id)"
+_COMING, _OVERDUE = f"{DUE} > {{ts:now}}", f"{DUE} <= {{ts:now}}"
 
 
-def _bury(name: str, condition: str) -> Any:
-    """Runs that have not begun have logs only if somebody tried to start them."""
-    return sql(
-        f"flow_runs.bury_{name}",
-        None,
-        f"""
-        insert into run_tombstone (run_id, deleted) select r.id, {{ts:now}} from flow_run r
-        where {condition} and {_LOGGED} on conflict (run_id) do nothing
-        """,
-    )
+class Kind:
+    """Which of the runs of a deployment that have not begun: the statements that find them, and that delete those of
+    them that still are what they were found as."""
+
+    def __init__(self, name: str, *conditions: str) -> None:
+        self.find = sql(
+            f"flow_runs.find_{name}",
+            Found,
+            f"""
+            select r.id, r.expected_start_time, exists (select 1 from log l where l.flow_run_id = r.id)
+            from flow_run r {{by_index:ix_flow_run__waiting}} where {" and ".join([_PLANNED, *conditions])}
+            order by r.work_queue_id, r.expected_start_time limit :limit
+            """,
+        )
+        # What is made of the state keeps its indexes out: which runs they are is known.
+        still = ["coalesce(r.state_type, '') = 'SCHEDULED' and r.run_count = 0", *conditions]
+        self.delete = sql(
+            f"flow_runs.delete_{name}",
+            str,
+            f"delete from flow_run as r where r.id {{in:ids:uuid}} and {' and '.join(still)} returning id",
+        )
 
 
-def _delete(name: str, condition: str) -> Any:
-    return sql(f"flow_runs.delete_{name}", None, f"delete from flow_run as r where {condition}")
-
-
-_FUTURE = f"{_PLANNED} and {_MADE} and {_COMING}"
-BURY_FUTURE, DELETE_FUTURE = _bury("future", _FUTURE), _delete("future", _FUTURE)
-BURY_MADE, DELETE_MADE = _bury("made", f"{_PLANNED} and {_MADE}"), _delete("made", f"{_PLANNED} and {_MADE}")
-BURY_PLANNED, DELETE_PLANNED = _bury("planned", _PLANNED), _delete("planned", _PLANNED)
+PLANNED, MADE_BY_SCHEDULES = Kind("planned"), Kind("made", MADE)
+FUTURE, OVERDUE = Kind("future", MADE, _COMING), Kind("overdue", MADE, _OVERDUE)
 MOVE = sql(
     "flow_runs.move_planned",
     None,
@@ -182,27 +200,54 @@ def _rows(template: Template, dates: list[datetime], now: datetime) -> list[dict
 
 
 def delete_future(tx: Tx, deployment_ids: list[str], now: datetime) -> int:
-    """Delete the runs that schedules made for dates after `now` and that have not begun."""
-    return _clear(tx, BURY_FUTURE, DELETE_FUTURE, deployment_ids, now)
+    """Delete the runs that schedules made for dates after `now` and that have not begun.
+
+    All of them: they are as many as the scheduler plans ahead, and may be planned anew at once.
+    """
+    return sum(_delete(tx, FUTURE, id, NO_LIMIT, now) for id in deployment_ids)
 
 
-def delete_made(tx: Tx, deployment_ids: list[str], now: datetime) -> int:
-    """Likewise for any date, so late ones too."""
-    return _clear(tx, BURY_MADE, DELETE_MADE, deployment_ids, now)
+def delete_made(tx: Tx, deployment_id: str, now: datetime) -> None:
+    """Likewise for any date, so late ones too: where very many piled up, the rest of these in the background."""
+    if _delete(tx, MADE_BY_SCHEDULES, deployment_id, AT_ONCE) == AT_ONCE:
+        delete_future(tx, [deployment_id], now)
+        withdrawals.insert(tx, Withdrawal(deployment_id, now))
 
 
-def delete_planned(tx: Tx, deployment_ids: list[str], now: datetime) -> int:
-    """Delete all runs that have not begun, whoever made them and whatever they wait for."""
-    return _clear(tx, BURY_PLANNED, DELETE_PLANNED, deployment_ids, now)
-
-
-def _clear(tx: Tx, bury: Any, delete: Any, deployment_ids: list[str], now: datetime) -> int:
-    with_now = {"now": now} if delete is DELETE_FUTURE else {}
-    deleted = 0
+def delete_planned(tx: Tx, deployment_ids: list[str]) -> None:
+    """Delete all runs of deleted deployments that have not begun, whoever made them and whatever they wait for: where
+    they are very many, the rest in the background."""
+    room = AT_ONCE
     for deployment_id in deployment_ids:
-        tx.run(bury, deployment_id=deployment_id, now=now)
-        deleted += tx.run(delete, deployment_id=deployment_id, **with_now)
-    return deleted
+        room -= _delete(tx, PLANNED, deployment_id, room)
+        if not room:
+            withdrawals.insert(tx, Withdrawal(deployment_id, None))
+
+
+def delete_withdrawn(tx: Tx, of: Withdrawal) -> int:
+    """Delete some runs of a withdrawal, and with the last of them itself; how many there were."""
+    kind = PLANNED if of.due_by is None else OVERDUE
+    found = _delete(tx, kind, of.deployment_id, IN_BACKGROUND, of.due_by)
+    if found < IN_BACKGROUND:
+        withdrawals.delete(tx, of)
+    return found
+
+
+def _delete(tx: Tx, kind: Kind, deployment_id: str, limit: int, now: datetime | None = None) -> int:
+    """Delete some runs of a deployment; how many were found."""
+    found = tx.all(kind.find, deployment_id=deployment_id, limit=limit, now=now) if limit else []
+    if found:
+        delete_found(tx, kind, found, now)
+    return len(found)
+
+
+def delete_found(tx: Tx, kind: Kind, found: list[Found], now: datetime | None) -> None:
+    """Delete those runs that still are what they were found as, and leave their logs to the log sweeper."""
+    ids = [run.id for run in found]
+    if any(tallies.is_old(run.expected_start_time) for run in found):
+        tallies.touch_flow_runs(tx, ids)
+    deleted = set(tx.all(kind.delete, ids=ids, now=now))
+    store.bury(tx, [run.id for run in found if run.logged and run.id in deleted], clock.now())
 
 
 def move(tx: Tx, deployment_id: str, old_queue_id: str | None, queue_id: str | None, queue_name: str | None) -> int:

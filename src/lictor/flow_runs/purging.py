@@ -1,17 +1,20 @@
-"""The runs of deleted flows, where they are too many to go at once: the service that deletes them.
+"""The runs of deleted flows and those that were withdrawn, where they are too many to go at once: the service that
+deletes them.
 
 A flow that is deleted is gone for everybody at once. Its runs follow, some in each transaction, so that nobody waits
-long for the writer; the newest first, since those are the ones that may still begin. That a flow was deleted stands in
-its row, so whoever starts next goes on where somebody stopped.
+long for the writer. Those of its deployments that have not begun are withdrawn (see `withdrawals`) and go first, then
+the others, the newest first. What is to go stands in the database: whoever starts next goes on where somebody stopped.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from lictor import flows
 from lictor.db import Database, Tx, sql
-from lictor.flow_runs import changes
+from lictor.flow_runs import changes, planned, withdrawals
 from lictor.flow_runs.transitions import Orchestration
 from lictor.loops import Service
 
@@ -29,7 +32,12 @@ NEXT = sql(
 LEFT = sql(
     "flow_runs.left_to_purge",
     int,
-    "select count(*) from flow_run r where r.flow_id in (select f.id from flow f where f.deleted is not null)",
+    f"""
+    select count(*) from (
+        select r.id from flow_run r where r.flow_id in (select f.id from flow f where f.deleted is not null)
+        union {withdrawals.IDS}
+    ) going
+    """,
 )
 
 
@@ -44,12 +52,12 @@ def purge(tx: Tx, orchestration: Orchestration, flow_id: str) -> int:
 
 
 def left(tx: Tx) -> int:
-    """How many runs of deleted flows are still there."""
+    """How many runs are still there of flows that were deleted, and how many that were withdrawn."""
     return tx.one(LEFT) or 0
 
 
 class Purge(Service):
-    """Deletes the runs of flows that were deleted, where they were too many to go at once."""
+    """Deletes runs that were withdrawn or whose flow was deleted, where they were too many to go at once."""
 
     name = "purge"
 
@@ -59,18 +67,26 @@ class Purge(Service):
         self._orchestration = orchestration
 
     async def run_once(self) -> int:
+        withdrawn, flow_ids = await self._db.read(lambda tx: (withdrawals.find_all(tx), flows.hidden(tx)))
         done = 0
-        for flow_id in await self._db.read(flows.hidden):
-            done += await self._of(flow_id)
+        for of in withdrawn:
+            step = partial(self._db.write, planned.delete_withdrawn, of)
+            done += await _until_gone(step, planned.IN_BACKGROUND, f"planned runs of the deployment {of.deployment_id}")
+        for flow_id in flow_ids:
+            step = partial(self._db.write, purge, self._orchestration, flow_id)
+            done += await _until_gone(step, AT_ONCE, f"runs of the deleted flow {flow_id}")
         return done
 
-    async def _of(self, flow_id: str) -> int:
-        done = 0
-        while True:
-            gone = await self._db.write(purge, self._orchestration, flow_id)
-            done += gone
-            if gone < AT_ONCE:
-                log.info("the deleted flow %s is gone, with its last %d runs", flow_id, done)
-                return done
-            if done % TOLD_EVERY == 0:
-                log.info("%d runs of the deleted flow %s are gone, and go on going", done, flow_id)
+
+async def _until_gone(step: Callable[[], Awaitable[int]], at_once: int, runs: str) -> int:
+    """Do a step, again and again, as long as it does all it may at once; how much that was in all."""
+    done, told = 0, 0
+    while True:
+        gone = await step()
+        done += gone
+        if gone < at_once:
+            log.info("the last %d %s are gone", done, runs)
+            return done
+        if done - told >= TOLD_EVERY:
+            told = done
+            log.info("%d %s are gone, and go on going", done, runs)

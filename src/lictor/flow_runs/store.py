@@ -12,6 +12,7 @@ from lictor.db import Joined, LostRace, Tx, row_update, sql, update_row
 from lictor.flow_runs.announcing import Surroundings
 from lictor.flow_runs.tracking import FlowRunSnapshot
 from lictor.flow_runs.types import SELECT, FlowRunResponse
+from lictor.flow_runs.withdrawals import STANDING, WITHDRAWN
 from lictor.kit import times
 from lictor.kit.errors import NotFound, ObjectNotFound
 from lictor.states.storing import STATE_COLUMNS, state_params
@@ -56,13 +57,18 @@ SUBJECT = sql(
     "flow_runs.subject",
     Subject,
     f"select {_SNAPSHOT}, {STATE_COLUMNS}, {_AROUND} from flow_run r"
-    f" left join flow_run_state s on s.id = r.state_id {_AROUND_FROM} where r.id = :id",
+    f" left join flow_run_state s on s.id = r.state_id {_AROUND_FROM} where r.id = :id and {STANDING}",
 )
-FIND = sql("flow_runs.find", FlowRunResponse, f"{SELECT} where r.id = :id")
+FIND = sql("flow_runs.find", FlowRunResponse, f"{SELECT} where r.id = :id and {STANDING}")
 FIND_BY_KEY = sql(
     "flow_runs.find_by_key",
     FlowRunResponse,
-    f"{SELECT} where r.flow_id = :flow_id and r.idempotency_key = :idempotency_key",
+    f"{SELECT} where r.flow_id = :flow_id and r.idempotency_key = :idempotency_key and {STANDING}",
+)
+WITHDRAWN_BY_KEY = sql(
+    "flow_runs.withdrawn_by_key",
+    str,
+    f"select r.id from flow_run r where r.flow_id = :flow_id and r.idempotency_key = :idempotency_key and {WITHDRAWN}",
 )
 INSERT_STATE = sql(
     "flow_runs.insert_state",
@@ -175,8 +181,13 @@ def delete(tx: Tx, run_ids: list[str], now: datetime) -> list[str]:
     tx.run(ORPHAN, ids=run_ids)
     tallies.touch_runs(tx, run_ids)
     deleted = tx.all(DELETE, ids=run_ids)
-    tx.many(BURY, [{"run_id": run_id, "deleted": now} for run_id in deleted])
+    bury(tx, deleted, now)
     return deleted
+
+
+def bury(tx: Tx, run_ids: list[str], now: datetime) -> None:
+    """Have the logs of deleted runs swept away."""
+    tx.many(BURY, [{"run_id": run_id, "deleted": now} for run_id in run_ids])
 
 
 def merge_labels(tx: Tx, run_id: str, labels: dict[str, Any], now: datetime) -> None:

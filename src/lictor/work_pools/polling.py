@@ -28,6 +28,7 @@ from msgspec import UNSET, Struct
 from lictor.concurrency import store as limits
 from lictor.db import Statement, Tx, sql
 from lictor.flow_runs.types import SELECT, FlowRunResponse
+from lictor.flow_runs.withdrawals import STANDING
 from lictor.kit import clock
 from lictor.web import DEFAULT_LIMIT, Embedded, Instant, Limit
 from lictor.work_pools import store
@@ -176,9 +177,12 @@ _HAS_SCHEDULED = """
 _LIMITED = """
     select d.id, d.concurrency_limit_id from concurrency_limit_v2 c join deployment d on d.concurrency_limit_id = c.id
     where c.active and coalesce(d.concurrency_options ->> 'collision_strategy', 'ENQUEUE') = 'ENQUEUE' and """
-_AT_HAND = """
+_AT_HAND = (
+    """
     r.state_type = 'SCHEDULED' and coalesce(r.empirical_policy ->> 'retry_type', '') <> 'in_process'
-    and r.next_scheduled_start_time >= {ts:after}"""
+    and r.next_scheduled_start_time >= {ts:after} and """
+    + STANDING
+)
 _IS_DUE = f"{_AT_HAND} and r.next_scheduled_start_time <= {{ts:before}}"
 _MAY_GO_ON = f"""
     {_AT_HAND} and r.expected_start_time <= {{ts:before}}
