@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from tests.architecture.test_plans import START, an_id, explained, gather_statistics, id_sql
@@ -11,8 +12,10 @@ from tests.rows import a_deployment, a_flow, a_work_pool, a_work_queue
 
 from lictor.concurrency import limits
 from lictor.concurrency.types import ConcurrencyLimitV2Create
-from lictor.db import Database, Tx
+from lictor.db import Database, Statement, Tx, Where
 from lictor.db.statement import composed
+from lictor.flow_runs import planned, purging, withdrawals
+from lictor.flow_runs.withdrawals import Withdrawal
 from lictor.work_pools import polling
 from lictor.work_pools.polling import Poll, Slots, Source, Window
 
@@ -69,3 +72,29 @@ def test_who_waits_for_a_slot_does_not_hide_a_large_pool_s_others(large: Databas
     assert first == an_id(1)
     assert an_id(1) not in others
     assert len(others) == 2
+
+
+KINDS = (planned.PLANNED, planned.MADE_BY_SCHEDULES, planned.FUTURE, planned.OVERDUE)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=[kind.find.name for kind in KINDS])
+def test_planned_runs_are_found_and_deleted_by_their_indexes(large: Database, kind: planned.Kind) -> None:
+    def plan(tx: Tx, statement: Statement[Any]) -> str:
+        params = {"deployment_id": an_id(2), "now": START, "limit": 1_000, "ids": [an_id(7_001)]}
+        return explained(tx, lambda watched: watched.all(statement, **params))
+
+    found, deleted = large.read_now(plan, kind.find), large.write_now(plan, kind.delete)
+    if large.dialect.name == "sqlite":
+        assert "ix_flow_run__waiting" in found, found
+        assert "TEMP B-TREE" not in found, found
+    assert not re.search(r"SCAN r\b|Seq Scan on flow_run", found), found
+    assert re.search("sqlite_autoindex_flow_run_1|flow_run_pkey", deleted), deleted
+
+
+def test_what_is_withdrawn_is_counted_by_its_index(large: Database) -> None:
+    large.write_now(withdrawals.insert, Withdrawal(an_id(2), None))
+    plan = large.read_now(explained, lambda tx: withdrawals.count(tx, Where()))
+    if large.dialect.name == "sqlite":  # PostgreSQL may as well read all here, where all is scheduled
+        assert "ix_flow_run__waiting" in plan, plan
+        assert not re.search(r"SCAN r\b", plan), plan
+    assert large.read_now(withdrawals.count, Where()) == large.read_now(purging.left) > 300

@@ -7,7 +7,8 @@ as gone: polls do not hand them out, services leave them alone, whoever asks for
 there is none, and lists and counts leave them out. What adds up runs by time (histories, lateness, metrics) has them
 until they are gone.
 
-The table is nearly always empty, and then all that costs anybody is to find it so, once for a run that has not begun.
+The table is nearly always empty, and then all that this costs anybody is to find it so, once in a statement that comes
+upon runs that have not begun, and once in a list.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ DUE = "coalesce(r.next_scheduled_start_time, r.expected_start_time)"
 
 _NOT_BEGUN = "r.state_type = 'SCHEDULED' and r.run_count = 0"
 _MEANT = f"gone.deployment_id = r.deployment_id and (gone.due_by is null or ({MADE} and {DUE} <= gone.due_by))"
-WITHDRAWN = f"{_NOT_BEGUN} and exists (select 1 from withdrawal gone where {_MEANT})"
+# Whether there are any at all is asked once for all rows.
+_ANY = "exists (select 1 from withdrawal)"
+WITHDRAWN = f"{_NOT_BEGUN} and {_ANY} and exists (select 1 from withdrawal gone where {_MEANT})"
 # Null, of a run without a state, is not to hide it.
 STANDING = f"({WITHDRAWN}) is not true"
 
