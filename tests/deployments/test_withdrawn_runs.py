@@ -7,15 +7,18 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from tests import rows
+from tests.asking import ask
 from tests.calls import NOWHERE
+from tests.conftest import StartServer
 from tests.deployments.http import CRON, START, Api
+from tests.processes import until
 
 from lictor import flows, tallies
-from lictor.db import Tx
+from lictor.db import Tx, Where, open_database
 from lictor.db.statement import composed
 from lictor.deployments import changes
 from lictor.deployments.store import delete_of_flows
@@ -23,8 +26,11 @@ from lictor.flow_runs import planned, purging, withdrawals
 from lictor.flow_runs.loops import LateRuns, OvertakenRuns
 from lictor.flows import Going
 from lictor.logs import LogSweeper
+from lictor.ui import flow_runs as runs_in_short
+from lictor.ui import flows as flows_in_short
 
 AT_ONCE, BATCH, RUNS = 3, 2, 10
+T = TypeVar("T")
 
 
 @pytest.fixture(autouse=True)
@@ -116,6 +122,11 @@ def test_nobody_is_handed_one_and_nobody_sees_one(api: Api, id: str) -> None:
     assert seen(api, work_pools={"name": {"any_": ["p"]}}) == ["begun"]
     assert seen(api, flow_runs={"start_time": {"is_null_": False}}) == []
     assert api.http.get(f"/flow_runs/{a_run_left(api)}").status == 404
+    flow_id = str(api.value("select cast(id as text) from flow"))
+    assert [run.id for run in api.db.read_now(runs_in_short.history, runs_in_short.FlowRunHistory())] == [
+        str(api.value("select cast(id as text) from flow_run where name = 'begun'"))
+    ]
+    assert api.db.read_now(flows_in_short.next_runs, [flow_id]) == {flow_id: None}
 
 
 def test_runs_of_others_are_handed_out_meanwhile(api: Api, id: str) -> None:
@@ -168,6 +179,50 @@ def test_whoever_comes_next_goes_on_where_somebody_stopped(api: Api, id: str) ->
     assert seen(api) == ["begun"]
     assert purge(api) == RUNS - AT_ONCE - BATCH
     assert names(api) == ["begun"]
+
+
+def test_a_server_that_is_started_after_one_was_killed_goes_on(start_server: StartServer, database_url: str) -> None:
+    def of_database(body: Callable[[Tx], T]) -> T:
+        db = open_database(database_url)
+        try:
+            return db.write_now(body)
+        finally:
+            db.close()
+
+    def fill(tx: Tx) -> str:
+        flow_id = rows.a_flow(tx)
+        id = rows.a_deployment(tx, flow_id)
+        tx.run(
+            composed(None, MANY),
+            flow_id=flow_id,
+            deployment_id=id,
+            at=START,
+            first="00000000-0000-7000-8000-00000000",
+            count=1_300,
+        )
+        return id
+
+    id = of_database(fill)
+    killed = start_server("--no-services")
+    assert ask.delete(f"{killed.api_url}/deployments/{id}").status_code == 204
+    killed.kill()
+    assert of_database(purging.left) == 300
+    server = start_server("--log-level", "INFO")
+    assert ask.post(f"{server.api_url}/flow_runs/count", json={}).json() == 0
+    until(lambda: "are gone" in server.log)
+    server.stop()
+    assert of_database(purging.left) == of_database(lambda tx: tx.count("from flow_run r", Where())) == 0
+
+
+MANY = """
+    with recursive n (i) as (select 1 union all select i + 1 from n where i < {int:count})
+    insert into flow_run (
+        id, created, updated, name, flow_id, deployment_id, state_type, state_name, expected_start_time,
+        next_scheduled_start_time
+    )
+    select cast({text:first} || cast(1000 + i as text) as {uuid_type}), {ts:at}, {ts:at}, 'run', {uuid:flow_id},
+        {uuid:deployment_id}, 'SCHEDULED', 'Scheduled', {ts:at}, {ts:at} from n
+"""
 
 
 def test_a_run_with_the_key_of_one_of_them_is_made_anew(api: Api, id: str) -> None:

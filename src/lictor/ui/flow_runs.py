@@ -12,6 +12,7 @@ from msgspec import Meta, Struct
 from lictor.db import Database, Tx, sql
 from lictor.filters import PoolFilters
 from lictor.filters.estimates import lateness, run_time
+from lictor.flow_runs import withdrawals
 from lictor.flow_runs.listing import ORDERS, Sort
 from lictor.kit import clock
 from lictor.states.types import StateType
@@ -69,6 +70,7 @@ def history(tx: Tx, wanted: FlowRunHistory) -> list[SimpleFlowRun]:
     where = wanted.where_for("flow_run")
     where.add("r.state_type is not null")
     where.add("r.expected_start_time is not null")
+    withdrawals.hide(tx, where)
     # The reference takes a limit below zero for none.
     limit = wanted.limit if wanted.limit >= 0 else MOST_RUNS
     rows = tx.page(_Row, SELECT, where, order=ORDERS[wanted.sort], limit=limit, offset=wanted.offset)

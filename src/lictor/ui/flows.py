@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec import Meta, Struct
 
 from lictor.db import Database, Tx, sql
+from lictor.flow_runs.withdrawals import STANDING
 from lictor.states.types import StateType
 from lictor.web import Embedded, Router
 
@@ -35,12 +36,13 @@ DEPLOYMENTS = sql(
 NEXT_RUNS = sql(
     "ui.next_run_by_flow",
     SimpleNextFlowRun,
-    """
+    f"""
     select id, flow_id, name, state_name, state_type, next_scheduled_start_time from (
         select r.id, r.flow_id, r.name, r.state_name, r.state_type, r.next_scheduled_start_time,
             row_number() over (partition by r.flow_id order by r.next_scheduled_start_time, r.id) as place
         from flow_run r
-        where r.flow_id {in:flow_ids:uuid} and r.state_type = 'SCHEDULED' and r.next_scheduled_start_time is not null
+        where r.flow_id {{in:flow_ids:uuid}} and r.state_type = 'SCHEDULED' and r.next_scheduled_start_time is not null
+        and {STANDING}
     ) due where place = 1
     """,
 )

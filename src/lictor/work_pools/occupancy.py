@@ -8,6 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from lictor.db import Joined, Tx, Where, sql
+from lictor.flow_runs.withdrawals import STANDING
 from lictor.kit import clock
 from lictor.kit.errors import NotFound, ObjectNotFound
 from lictor.states.types import StateType
@@ -116,9 +117,9 @@ HOLDERS = sql("work_queues.holders", Holder, f"select {_HOLDER} {OF_QUEUE} order
 LATE = sql(
     "work_queues.late",
     int,
-    """
+    f"""
     select count(*) from flow_run r
-    where r.work_queue_id = :id and r.state_type = 'SCHEDULED' and r.state_name = 'Late'
+    where r.work_queue_id = :id and r.state_type = 'SCHEDULED' and r.state_name = 'Late' and {STANDING}
     """,
 )
 
