@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import report, servers
-from bench.filling import gather_statistics, patience
+from bench.filling import NAME, gather_statistics, number_names, patience
 from bench.http import Connection
 from bench.measure import Opponent
 from bench.postgres import Postgres
@@ -61,7 +61,7 @@ LICTOR = f"""
         cast(related as {{raw_json_type}}), cast(payload as {{raw_json_type}})
     from (select moment, {ROW} from moments) made order by moment"""
 LICTOR_RESOURCES = " union all ".join(
-    f"select {id}, e.occurred, e.position, {kind} from (select e.occurred, e.position,"
+    f"select {id}, e.occurred, e.position, {kind}, {NAME} from (select e.occurred, e.position, e.event,"
     " {int:first} + e.position - :begin as i from events e where e.position >= :begin) e"
     for id, kind in ((RUN, types.ABOUT), *((id, types.RELATED) for id in RELATED.values()))
 )
@@ -130,7 +130,8 @@ def some(tx: Tx, first: int, last: int, start: datetime, step: float) -> None:
     patience(tx)
     begin = 1 + int(tx.value(composed(int, "select coalesce(max(position), 0) from events")))
     tx.run(composed(None, LICTOR), first=first, last=last, start=start, step=step)
-    text = f"insert into event_resources (resource_id, occurred, position, kind) {LICTOR_RESOURCES}"
+    number_names(tx, begin - 1)
+    text = f"insert into event_resources (resource_id, occurred, position, kind, name) {LICTOR_RESOURCES}"
     tx.run(composed(None, text), first=first, begin=begin)
 
 

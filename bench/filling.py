@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from bench.report import say
 from lictor.db import Database, Tx, open_database
 from lictor.db.statement import composed
+from lictor.events import naming
 from lictor.kit import clock
 
 FLOWS, DEPLOYMENTS, POOLS = 50, 500, 20
@@ -144,14 +145,15 @@ EVENTS = f"""
         cast('[]' as {{raw_json_type}}), cast('{{}}' as {{raw_json_type}})
     from runs where age < {EVENT_DAYS * 86_400}"""
 OF_RUN = "flow_run r on r.id = cast(substr(e.resource_id, length('prefect.flow-run.') + 1) as {uuid_type})"
+NAME = "(select n.id from event_name n where n.name = e.event)"
 EVENT_RESOURCES = f"""
-    insert into event_resources (resource_id, occurred, position, kind)
-    select e.resource_id, e.occurred, e.position, 0 from events e where e.position > :position
+    insert into event_resources (resource_id, occurred, position, kind, name)
+    select e.resource_id, e.occurred, e.position, 0, {NAME} from events e where e.position > :position
     union all
-    select 'prefect.flow.' || cast(r.flow_id as text), e.occurred, e.position, 1
+    select 'prefect.flow.' || cast(r.flow_id as text), e.occurred, e.position, 1, {NAME}
     from events e join {OF_RUN} where e.position > :position
     union all
-    select 'prefect.deployment.' || cast(r.deployment_id as text), e.occurred, e.position, 1
+    select 'prefect.deployment.' || cast(r.deployment_id as text), e.occurred, e.position, 1, {NAME}
     from events e join {OF_RUN} where e.position > :position"""
 
 
@@ -189,7 +191,16 @@ def many(tx: Tx, first: int, last: int, total: int, now: datetime) -> None:
         tx.run(composed(None, text), **place)
     position = tx.value(composed(int, "select coalesce(max(position), 0) from events"))
     tx.run(composed(None, EVENTS), **place)
+    number_names(tx, position)
     tx.run(composed(None, EVENT_RESOURCES), position=position)
+
+
+def number_names(tx: Tx, position: int) -> None:
+    """Number the names of the events behind a position."""
+    names = tx.all(
+        composed(str, "select distinct e.event from events e where e.position > :position"), position=position
+    )
+    tx.many(naming.NUMBER, [{"id": naming.made(name), "name": name} for name in names])
 
 
 def patience(tx: Tx) -> None:

@@ -26,10 +26,13 @@ FILL = f"""
     from numbers
 """
 RESOURCES = """
-    insert into event_resources (resource_id, occurred, position, kind)
-    select resource_id, occurred, position, 0 from events
+    insert into event_resources (resource_id, occurred, position, kind, name)
+    select resource_id, occurred, position, 0, 1 + position % 7 from events
+    union all
+    select 'everything', occurred, position, 1, 1 + position % 7 from events where position % 3 > 0
 """
-TABLES = ("events", "event_resources", "event_tally", "event_tally_progress", "event_tally_gap")
+NAMES = "insert into event_name (id, name) select distinct 1 + position % 7, event from events where position <= 7"
+TABLES = ("event_name", "events", "event_resources", "event_tally", "event_tally_progress", "event_tally_gap")
 DAY = {"occurred": {"since": "2026-01-10T00:00:00Z", "until": "2026-01-11T00:00:00Z"}}
 WEEKS = {"occurred": {"since": "2026-01-02T00:07:00Z", "until": "2026-01-20T00:07:00Z"}}
 EXCLUDING = {"event": {"exclude_name": ["event 3"]}}
@@ -38,6 +41,7 @@ EXCLUDING = {"event": {"exclude_name": ["event 3"]}}
 def fill(tx: Tx) -> None:
     tx.run(composed(None, FILL), start=START, count=EVENTS, labels='{"prefect.resource.id": "run"}')
     tx.run(composed(None, RESOURCES))
+    tx.run(composed(None, NAMES))
 
 
 def ask(**wanted: Any) -> Callable[[Tx], object]:
@@ -80,6 +84,10 @@ CASES: dict[str, tuple[Callable[[Tx], object], str]] = {
     "of what begins so": (ask(any_resource={"id_prefix": ["run 777"]}), BY_RESOURCE),
     "of either": (ask(any_resource={"id": ["run 7", "run 77", "run 777"]}, event={"name": ["event 3"]}), BY_RESOURCE),
     "of both": (ask(any_resource=[{"id": ["run 7"]}, {"id": ["run 77"]}]), BY_RESOURCE),
+    "of a resource without some names": (ask(any_resource={"id": ["everything"]}, **EXCLUDING), BY_RESOURCE),
+    "of a resource by hour": (count(Countable.time, any_resource={"id": ["everything"]}, **EXCLUDING), BY_RESOURCE),
+    "of a resource by name": (count(Countable.event, any_resource={"id": ["everything"]}, **EXCLUDING), BY_RESOURCE),
+    "of all": (ask(any_resource=[{"id": ["everything"]}, {"id": ["run 77"]}], **EXCLUDING), BY_RESOURCE),
     "far back": (behind(), BY_TIME),
     "far back of a resource": (behind(any_resource={"id": ["run 77"]}), BY_RESOURCE),
     "how many in weeks": (total(), BY_TALLY),

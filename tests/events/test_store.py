@@ -97,14 +97,15 @@ def test_what_was_there_before_is_brought_into_order(db: Database) -> None:
 
     def bring(tx: Tx) -> None:
         rows = [{"resource_id": row[0], "event": row[1]} for row in tx.all(RESOURCES)]
-        tx.run(composed(None, "drop table event_resources"))
+        for table in ("event_resources", "event_name"):
+            tx.run(composed(None, f"drop table {table}"))
         tx.run(composed(None, OLD))
         insert = (
             "insert into event_resources select {text:resource_id}, position from events where event = {text:event}"
         )
         tx.many(composed(None, insert), rows)
         for migration in migrations():
-            if migration.name.endswith(("events_of_resources", "event_resources_by_bytes")):
+            if migration.name.endswith(("events_of_resources", "event_resources_by_bytes", "event_names")):
                 for statement in migration.statements(tx.dialect):
                     tx.run(composed(None, statement))
 

@@ -9,6 +9,7 @@ from lictor import tallies
 from lictor.app import keeping
 from lictor.cli.database import opened
 from lictor.db import Database
+from lictor.events import naming
 from lictor.events import tallies as event_tallies
 from lictor.flow_runs import purging, retention
 from lictor.kit import clock
@@ -21,6 +22,7 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
         database.migrate()
         runs = _check_runs(database, options.mend)
         events = _check_events(database, options.mend)
+        names = _check_names(database, options.mend)
     outcome = " and are counted anew" if options.mend else ""
     if runs:
         quarters = f"{len(runs)} quarters of an hour and days, from {runs[0]:%Y-%m-%d %H:%M} on"
@@ -28,7 +30,10 @@ def check(settings: Settings, options: argparse.Namespace) -> int:
     if events:
         slots = f"{len(events)} quarters of an hour and days, from {events[0]:%Y-%m-%d %H:%M} on"
         print(f"{place}: the events of {slots}, were counted wrongly{outcome}")
-    if not runs and not events:
+    if names:
+        forgotten = " and are forgotten" if options.mend else ""
+        print(f"{place}: {names} mentions of resources by events stood beside another event's name{forgotten}")
+    if not runs and not events and not names:
         print(f"{place}: the tallies are what the runs and the events say")
         return 0
     return 0 if options.mend else 1
@@ -48,6 +53,13 @@ def _check_events(database: Database, mend: bool) -> list[datetime]:
     if wrong and mend:
         database.write_now(event_tallies.mend, wrong)
     return sorted(each.slot for each in wrong)
+
+
+def _check_names(database: Database, mend: bool) -> int:
+    wrong = database.read_now(naming.check)
+    if wrong and mend:
+        database.write_now(naming.mend)
+    return wrong
 
 
 def preview(settings: Settings, options: argparse.Namespace) -> int:

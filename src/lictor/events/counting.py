@@ -199,6 +199,20 @@ _NAMES_OF_FEW = """
     select e.event, e.event, count(*) as many, min(e.occurred), max(e.occurred) from {source} where {where}
     group by e.event order by many desc, e.event
 """
+# By the numbers beside the mentions of resources,
+_NUMBERS = """
+    select coalesce(n.name, '') as event, coalesce(n.name, '') as label, c.many, c.oldest, c.latest from (
+        select r.name, {many} as many, min(r.occurred) as oldest, max(r.occurred) as latest
+        from {source} where {where} group by r.name
+    ) c left join event_name n on n.id = c.name
+"""
+# and by the events of those that have none. (PostgreSQL must not look into events first.)
+_NAMES_WITHOUT = f"""
+    select c.event, c.event, {{many}}, min(c.occurred), max(c.occurred) from (
+        select r.occurred, r.position, (select e.event from events e where e.position = r.position) as event
+        from {{source}} where {{where}} and not {filters.NUMBERED}
+    ) c group by c.event
+"""
 
 
 def _by_name(tx: Tx, wanted: EventFilter) -> list[EventCount]:
@@ -209,9 +223,34 @@ def _by_name(tx: Tx, wanted: EventFilter) -> list[EventCount]:
     where = listing.to_sift(tx, wanted)
     if where is not None:
         return _added(tx, wanted, where, _NAMES_OF_FEW)
+    beside = listing.beside(tx, wanted)
+    if beside is not None:
+        return _by_number(tx, beside)
     found = listing.narrowed(tx, wanted)
     text = _NAMES_OF_FEW.replace("{source}", found.source) if found.few else _NAMES
     return tx.composed(EventCount, text, found.where)
+
+
+def _by_number(tx: Tx, found: Narrowed) -> list[EventCount]:
+    text = _NUMBERS.replace("{source}", found.source).replace("{many}", found.many)
+    rows = tx.composed(EventCount, text, found.where)
+    counts = [row for row in rows if row.value]
+    if len(counts) < len(rows):
+        many = found.many.replace("r.", "c.")
+        text = _NAMES_WITHOUT.replace("{source}", found.source).replace("{many}", many)
+        counts = _merged(counts, tx.composed(EventCount, text, found.where))
+    return sorted(counts, key=lambda count: (-count.count, count.value))
+
+
+def _merged(counts: list[EventCount], others: list[EventCount]) -> list[EventCount]:
+    merged = {count.value: count for count in counts}
+    for other in others:
+        count = merged.setdefault(other.value, other)
+        if count is not other:
+            count.count += other.count
+            count.start_time = min(count.start_time, other.start_time)
+            count.end_time = max(count.end_time, other.end_time)
+    return list(merged.values())
 
 
 # The label is the name in the resource's latest event. That is mostly the last that was written of it, which is found

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from msgspec import Struct, field
@@ -29,6 +29,9 @@ MOST_CONDITIONS = 800
 
 # Resources whose events are brought into one order.
 MOST_MERGED = 100
+
+# Parts of a filter that a mention is held against before its event is looked at.
+MOST_OTHERS = 10
 
 DEFAULT_PERIOD = timedelta(days=180)
 
@@ -83,6 +86,9 @@ class EventAnyResourceFilter(Struct, forbid_unknown_fields=True):
     id: list[str] | None = None
     id_prefix: list[str] | None = None
     labels: Specification | None = None
+
+
+Part = EventResourceFilter | EventRelatedFilter | EventAnyResourceFilter
 
 
 class EventIDFilter(Struct, forbid_unknown_fields=True):
@@ -153,6 +159,9 @@ EACH_RELATED = (
 )
 # The rows of an event's resources.
 OF_EVENT = "select 1 from event_resources r where r.occurred = e.occurred and r.position = e.position"
+OF_SAME_EVENT = "select 1 from event_resources o where o.occurred = r.occurred and o.position = r.position"
+# Whether what stands beside it is the number of a name.
+NUMBERED = "r.name in (select n.id from event_name n)"
 KINDS = (ABOUT, RELATED, BOTH)
 TEXT = "concat_ws(' ', e.event, e.resource, e.related, e.payload)"
 
@@ -167,7 +176,7 @@ def add(found: Where, wanted: EventFilter, *, occurred: bool = True) -> None:
     if wanted.id.id:
         _add(found, equals_any(on("e.id"), wanted.id.id, "uuid"))
     if wanted.event is not None:
-        _add_name(found, wanted.event)
+        _add_name(found, wanted.event, "e.event")
     if wanted.resource is not None:
         _add_primary(found, wanted.resource)
     for related in wanted.every_related:
@@ -176,6 +185,10 @@ def add(found: Where, wanted: EventFilter, *, occurred: bool = True) -> None:
         _add_any_resource(found, any_resource)
     for condition in wanted.text.conditions(on(TEXT)) if wanted.text is not None else ():
         _add(found, condition)
+    _refuse_many(found)
+
+
+def _refuse_many(found: Where) -> None:
     if len(found.params) > MOST_CONDITIONS:
         raise Unprocessable(f"The filter has more than {MOST_CONDITIONS} conditions.")
 
@@ -187,7 +200,7 @@ def _add_period(found: Where, wanted: EventFilter, alias: str) -> None:
 
 def names_alone(wanted: EventFilter) -> Where | None:
     """The conditions on `e.event` of a filter that asks for nothing but names and a time; None for any other."""
-    found = _names(wanted) if nothing_but_names(wanted) else None
+    found = _names(wanted, "e.event") if nothing_but_names(wanted) else None
     return None if found is None or len(found.params) > MOST_CONDITIONS else found
 
 
@@ -198,20 +211,32 @@ def nothing_but_names(wanted: EventFilter) -> bool:
     return not wanted.id.id and (wanted.text is None or not wanted.text.conditions(on(TEXT)))
 
 
-def _names(wanted: EventFilter) -> Where:
+def _names(wanted: EventFilter, column: str) -> Where:
     found = Where()
     if wanted.event is not None:
-        _add_name(found, wanted.event)
+        _add_name(found, wanted.event, column)
     return found
+
+
+def _add_names_beside(found: Where, wanted: EventFilter) -> None:
+    """What is said of names, by their numbers beside `event_resources r`; the event is looked at for what is none."""
+    numbered = _names(wanted, "n.name")
+    if numbered:
+        meant = f"r.name in (select n.id from event_name n where {numbered.text()})"
+        own = f"(select {_names(wanted, 'o.event').text()} from events o where o.position = r.position)"
+        found.add(f"case when {meant} then true when {NUMBERED} then false else {own} end", **numbered.params)
+        _refuse_many(found)
 
 
 class Mention(NamedTuple):
     """Resources that a filter names by their ids, and as what they may concern an event: each event that it lets
-    through has a row of one of them in `event_resources r`. `rest` is what it asks beside that."""
+    through has a row of one of them in `event_resources r`, which tells its name, too, and rows of all of the `others`.
+    `rest` is what it asks beside the resources."""
 
     ids: list[str]
     kinds: tuple[int, ...]
     rest: EventFilter
+    others: tuple[Mention, ...] = ()
 
     @property
     def single(self) -> bool:
@@ -225,31 +250,66 @@ class Mention(NamedTuple):
 
     @property
     def alone(self) -> bool:
-        """Whether nothing is asked beside that but when it occurred, so that the rows tell which events they are."""
-        return nothing_but_names(self.rest) and not _names(self.rest)
+        """Whether nothing is asked beside that but names and a time, so that the rows tell which events they are."""
+        return nothing_but_names(self.rest)
 
     def add(self, found: Where, *, occurred: bool = True, ids: bool = True) -> None:
+        """What the rows tell, as conditions on `event_resources r`."""
         if ids:
             _add(found, equals_any(on("r.resource_id"), self.ids, "text"))
         if occurred:
             _add_period(found, self.rest, "r")
+        self._add_kinds(found, "r")
+        _add_names_beside(found, self.rest)
+        for other in self.others:
+            rows = _alone(equals_any(on("o.resource_id"), other.ids, "text"))
+            other._add_kinds(rows, "o")
+            found.add_exists(OF_SAME_EVENT, rows)
+
+    def add_rest(self, found: Where) -> None:
+        """What they do not tell, as conditions on `events e`."""
+        add(found, replace(self.rest, event=None), occurred=False)
+
+    def _add_kinds(self, found: Where, alias: str) -> None:
         if len(self.kinds) < len(KINDS):
-            found.add(f"r.kind in ({', '.join(str(kind) for kind in self.kinds)})")
+            found.add(f"{alias}.kind in ({', '.join(str(kind) for kind in self.kinds)})")
+
+
+# As what the resources concern an event that a part of a filter names.
+PLACES = (("any_resource", KINDS), ("related", (RELATED, BOTH)), ("resource", (ABOUT, BOTH)))
 
 
 def mentions(wanted: EventFilter) -> list[Mention]:
     """By which resources the filter's events may be found, what is likely to be best first."""
     found: list[Mention] = []
-    for name, kinds in (("any_resource", KINDS), ("related", (RELATED, BOTH)), ("resource", (ABOUT, BOTH))):
+    for name, kinds in PLACES:
         parts = _listed(getattr(wanted, name))
         for part in parts:
             ids = part.id or [id for id, _ in getattr(part, "resources_in_roles", None) or ()]
             if ids := list(dict.fromkeys(ids or _exact_ids(part.labels) or [])):
-                said = [field for field in part.__struct_fields__ if getattr(part, field)] == ["id"]
-                left = [one for one in parts if one is not part] if said else parts
-                rest = replace(wanted, **{name: left if name != "resource" else next(iter(left), None)})
-                found.append(Mention(ids, kinds, rest))
+                left = [one for one in parts if one is not part] if _ids_alone(part) else parts
+                found.append(_with_others(Mention(ids, kinds, _left(wanted, name, left)), part))
     return sorted(found, key=lambda one: (not one.single, not one.several, not one.alone))
+
+
+def _with_others(mention: Mention, own: Part) -> Mention:
+    """The same, with what else its rest says of ids alone."""
+    for name, kinds in PLACES:
+        parts = _listed(getattr(mention.rest, name))
+        others = [part for part in parts if part is not own and _ids_alone(part)][: MOST_OTHERS - len(mention.others)]
+        if others:
+            rest = _left(mention.rest, name, [part for part in parts if not any(part is one for one in others)])
+            rows = tuple(Mention(part.id or [], kinds, replace(rest, event=None)) for part in others)
+            mention = mention._replace(rest=rest, others=mention.others + rows)
+    return mention
+
+
+def _left(wanted: EventFilter, name: str, parts: list[Any]) -> EventFilter:
+    return replace(wanted, **{name: parts if name != "resource" else next(iter(parts), None)})
+
+
+def _ids_alone(part: Part) -> bool:
+    return [field for field in part.__struct_fields__ if getattr(part, field)] == ["id"]
 
 
 def candidates(wanted: EventFilter) -> list[tuple[Where, bool]]:
@@ -274,14 +334,14 @@ def _exact_ids(labels: Specification | None) -> list[str] | None:
     return [pattern.text for pattern in wanted] if all(p.exact and not p.negated for p in wanted) else None
 
 
-def _add_name(found: Where, wanted: EventNameFilter) -> None:
+def _add_name(found: Where, wanted: EventNameFilter, column: str) -> None:
     if wanted.prefix:
-        _add(found, _starts_with("e.event", wanted.prefix))
+        _add(found, _starts_with(column, wanted.prefix))
     if wanted.exclude_prefix:
-        _add(found, _not(_starts_with("e.event", wanted.exclude_prefix)))
+        _add(found, _not(_starts_with(column, wanted.exclude_prefix)))
     if wanted.name:
-        _add(found, equals_any(on("e.event"), wanted.name, "text"))
-    if excluded := equals_none(on("e.event"), wanted.exclude_name or [], "text"):
+        _add(found, equals_any(on(column), wanted.name, "text"))
+    if excluded := equals_none(on(column), wanted.exclude_name or [], "text"):
         _add(found, excluded)
 
 

@@ -24,6 +24,8 @@ MOST_ON_A_PAGE = 50
 FEW = 3_000
 # To count them there is no order to make use of: up to so many they are looked at one by one.
 FEW_TO_COUNT = 50_000
+# Resources whose events are counted by bringing them together.
+MOST_ARMS = 5
 
 DIRECTIONS = {Order.ASC: "", Order.DESC: " desc"}
 
@@ -56,13 +58,22 @@ class Slice(NamedTuple):
     next_token: str | None
 
 
-SOME = sql(
-    "events.some_of_resource",
-    int,
+class Density(Struct):
+    """How many of a resource's latest events there are, and when the first of them occurred."""
+
+    many: int
+    oldest: datetime | None
+
+
+LATEST = sql(
+    "events.latest_of_resource",
+    Density,
     """
-    select count(*) from (
-        select 1 from event_resources r where r.resource_id = {text:resource_id} limit :limit
-    ) found
+    select count(*), min(latest.occurred) from (
+        select r.occurred from event_resources r
+        where r.resource_id = {text:resource_id} and r.occurred >= {ts:since} and r.occurred <= {ts:until}
+        order by r.occurred desc limit :limit
+    ) latest
     """,
 )
 
@@ -87,7 +98,7 @@ def first_page(tx: Tx, asked: EventFilter, size: int) -> Slice:
         positions, total = sifting.page(tx, wanted, where, size)
     else:
         total = count(tx, wanted) if total is None else total
-        positions = _positions(tx, wanted, _size(wanted, size))
+        positions = _positions(tx, wanted, _size(wanted, size)) if total else []
     return _slice(tx, Continuation(asked, total, size, 0), positions)
 
 
@@ -124,8 +135,8 @@ def to_sift(tx: Tx, wanted: EventFilter) -> Where | None:
 
 def in_log(tx: Tx, wanted: EventFilter) -> Where | None:
     """The same, if all events of its period must be read."""
-    mention = _best(tx, wanted)
-    if wanted.id.id or (mention and mention.several):
+    mentions = filters.mentions(wanted)
+    if wanted.id.id or (mentions and mentions[0].several):
         return None
     found = _in_log(tx, wanted, FEW, occurred=False)
     return None if found.few else found.where
@@ -135,9 +146,14 @@ def _best(tx: Tx, wanted: EventFilter) -> Mention | None:
     """By which resources the filter's events are found: of several that all must concern, the one with the fewest."""
     found = filters.mentions(wanted)
     singles = [one for one in found if one.single]
-    if len(singles) > 1:
-        return min(singles, key=lambda one: int(tx.value(SOME, resource_id=one.ids[0], limit=FEW_TO_COUNT)))
-    return found[0] if found else None
+    return min(singles, key=lambda one: _many(tx, one)) if len(singles) > 1 else next(iter(found), None)
+
+
+def _many(tx: Tx, mention: Mention) -> tuple[int, datetime]:
+    """About how many events a resource has: if there are many, the longer ago the latest of them began, the fewer."""
+    since, until = period(mention.rest)
+    found = tx.one(LATEST, resource_id=mention.ids[0], since=since, until=until, limit=FEW + 1)
+    return (found.many, found.oldest or since) if found is not None else (0, since)
 
 
 def narrowed(tx: Tx, wanted: EventFilter, *, whole: bool = True) -> Narrowed:
@@ -156,10 +172,19 @@ def narrowed(tx: Tx, wanted: EventFilter, *, whole: bool = True) -> Narrowed:
 def to_count(tx: Tx, wanted: EventFilter, few: int, *, occurred: bool = True) -> Narrowed:
     """The same for who wants no order. Of others up to `few` events are found by their positions; the conditions on
     when they `occurred` can be left out."""
-    mention = _best(tx, wanted)
+    return _to_count(tx, wanted, _best(tx, wanted), few, occurred=occurred)
+
+
+def _to_count(tx: Tx, wanted: EventFilter, mention: Mention | None, few: int, *, occurred: bool = True) -> Narrowed:
     if mention is not None and (mention.several or mention.alone):
         return _mentioned(mention, occurred=occurred)
     return _in_log(tx, wanted, few, occurred=occurred)
+
+
+def beside(tx: Tx, wanted: EventFilter) -> Narrowed | None:
+    """The mentions of resources alone, if they tell all that the filter asks."""
+    mention = _best(tx, wanted)
+    return _mentioned(mention) if mention is not None and mention.several and mention.alone else None
 
 
 def _of_several(mention: Mention) -> Narrowed:
@@ -168,7 +193,7 @@ def _of_several(mention: Mention) -> Narrowed:
     mention.add(rows)
     select = f"select distinct r.occurred, r.position from event_resources r where {where.take(rows)}"
     where.add("e.position = r.position")
-    filters.add(where, mention.rest, occurred=False)
+    mention.add_rest(where)
     return Narrowed(where, True, f"({select}) r cross join events e", "r")
 
 
@@ -179,7 +204,7 @@ def _mentioned(mention: Mention, *, occurred: bool = True, whole: bool = False) 
     if mention.alone and not whole:
         return Narrowed(where, False, "event_resources r", "r", many)
     where.add("e.position = r.position")
-    filters.add(where, mention.rest, occurred=False)
+    mention.add_rest(where)
     # `cross join`: SQLite would rather begin with the events.
     return Narrowed(where, whole, "event_resources r cross join events e", "r", many)
 
@@ -218,8 +243,9 @@ def _positions(tx: Tx, wanted: EventFilter, limit: int, offset: int = 0, after: 
     if where is not None:
         _add_after(where, wanted, "e", after)
         return sifting.first(tx, wanted, where, offset + limit)[offset:]
-    if not wanted.distinct and (mention := _best(tx, wanted)) and mention.several and not mention.single:
-        return _merged(tx, wanted, mention, limit, offset, after)
+    mentions = filters.mentions(wanted)
+    if not wanted.distinct and mentions and mentions[0].several and not mentions[0].single:
+        return _merged(tx, wanted, mentions[0], limit, offset, after)
     found = narrowed(tx, wanted, whole=wanted.distinct)
     _add_after(found.where, wanted, found.at, after)
     direction = DIRECTIONS[wanted.order]
@@ -247,7 +273,7 @@ def _merged(tx: Tx, wanted: EventFilter, mention: Mention, limit: int, offset: i
     if not mention.alone:
         source = "event_resources r cross join events e"
         where.add("e.position = r.position")
-        filters.add(where, mention.rest, occurred=False)
+        mention.add_rest(where)
     direction = DIRECTIONS[wanted.order]
     arms = [
         f"""select * from (
@@ -285,9 +311,32 @@ def period(wanted: EventFilter) -> tuple[datetime, datetime]:
 
 
 def count(tx: Tx, wanted: EventFilter) -> int:
-    found = narrowed(tx, wanted) if wanted.distinct else to_count(tx, wanted, FEW_TO_COUNT)
-    many = "count(distinct e.resource_id)" if wanted.distinct else found.many
+    if wanted.distinct:
+        return _count(tx, narrowed(tx, wanted), "count(distinct e.resource_id)")
+    mention = _best(tx, wanted)
+    if mention is not None and mention.alone and mention.several:
+        if 1 < len(mention.ids) <= MOST_ARMS and not mention.others:
+            return _count_of_arms(tx, " union ", [mention._replace(ids=[id]) for id in mention.ids])
+        # To look each event of one up among those of another takes longer than to bring both together, if there are
+        # many; and PostgreSQL, which keeps one plan for resources of any size, would do so.
+        if mention.single and mention.others and _many(tx, mention)[0] > FEW:
+            return _count_of_arms(tx, " intersect ", [mention._replace(others=()), *mention.others])
+    found = _to_count(tx, wanted, mention, FEW_TO_COUNT)
+    return _count(tx, found, found.many)
+
+
+def _count(tx: Tx, found: Narrowed, many: str) -> int:
     return int(tx.composed(int, f"select {many} from {found.source} where {{where}}", found.where)[0])
+
+
+def _count_of_arms(tx: Tx, combined: str, arms: list[Mention]) -> int:
+    where, selects = Where(), []
+    for arm in arms:
+        rows = Where()
+        arm.add(rows)
+        selects.append(f"select r.occurred, r.position from event_resources r where {where.take(rows)}")
+    text = f"select count(*) from ({combined.join(selects)}) arms"
+    return int(tx.value(composed(int, text), **where.params))
 
 
 def encode(at: Continuation) -> str:

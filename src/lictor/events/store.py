@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from lictor.db import Statement, Tx, sql
+from lictor.events import naming
 from lictor.events.types import ABOUT, BOTH, RELATED, RESOURCE_ID, Event, Related
 from lictor.kit import clock, nul, times
 
@@ -32,8 +33,9 @@ INSERT_RESOURCES = sql(
     "events.insert_resources",
     None,
     f"""
-    insert into event_resources (resource_id, occurred, position, kind)
-    select each.value, e.occurred, e.position, {_KIND % "e"} from events e, {{each:resource_ids}} where e.id = :id
+    insert into event_resources (resource_id, occurred, position, kind, name)
+    select each.value, e.occurred, e.position, {_KIND % "e"}, {{int:name}} from events e, {{each:resource_ids}}
+    where e.id = :id
     on conflict do nothing
     """,
 )
@@ -49,14 +51,16 @@ def emit(tx: Tx, event: Event, related: Related | None = None) -> None:
         related = Related(_json(event.related).decode(), tuple(labels[RESOURCE_ID] for labels in event.related))
     row = _row(event, related.json, times.text(clock.now()))
     own, ids = _concerned(row["resource_id"], related.ids)
+    name = naming.of(tx, event.event)
     if tx.dialect.name == "postgres":
-        tx.put(_INSERT_BOTH, **row, own=own, resource_ids=ids)
-    elif len(ids) <= len(_NAMES):
+        tx.put(_INSERT_BOTH, **row, own=own, name=name, resource_ids=ids)
+    elif len(ids) <= len(_IDS):
         tx.put(INSERT, **row)
-        tx.put(_few_resources(len(ids)), occurred=row["occurred"], own=own, **dict(zip(_NAMES, ids, strict=False)))
+        few = dict(zip(_IDS, ids, strict=False))
+        tx.put(_few_resources(len(ids)), occurred=row["occurred"], own=own, name=name, **few)
     else:
         tx.put(INSERT, **row)
-        tx.put(INSERT_RESOURCES, id=event.id, own=own, resource_ids=ids)
+        tx.put(INSERT_RESOURCES, id=event.id, own=own, name=name, resource_ids=ids)
     tx.tell(TOPIC)
 
 
@@ -73,20 +77,22 @@ _INSERT_BOTH: Statement[Any] = Statement(
     None,
     f"""
     with written as ({INSERT.text} returning position, occurred, resource_id)
-    insert into event_resources (resource_id, occurred, position, kind)
-    select each.value, written.occurred, written.position, {_KIND % "written"} from written, {{each:resource_ids}}
+    insert into event_resources (resource_id, occurred, position, kind, name)
+    select each.value, written.occurred, written.position, {_KIND % "written"}, {{int:name}}
+    from written, {{each:resource_ids}}
     on conflict do nothing
     """,
 )
 # SQLite knows which row it inserted last; with it, few resources cost half of what a list of them does.
-_NAMES = ("id1", "id2", "id3", "id4", "id5", "id6", "id7", "id8")
+_IDS = ("id1", "id2", "id3", "id4", "id5", "id6", "id7", "id8")
 
 
-@lru_cache(maxsize=len(_NAMES))
+@lru_cache(maxsize=len(_IDS))
 def _few_resources(count: int) -> Statement[Any]:
-    rows = [f"(:{name}, :occurred, last_insert_rowid(), {RELATED})" for name in _NAMES[1:count]]
-    values = ", ".join([f"(:{_NAMES[0]}, :occurred, last_insert_rowid(), :own)", *rows])
-    text = f"insert into event_resources (resource_id, occurred, position, kind) values {values} on conflict do nothing"
+    rows = [f"(:{id}, :occurred, last_insert_rowid(), {RELATED}, :name)" for id in _IDS[1:count]]
+    values = ", ".join([f"(:{_IDS[0]}, :occurred, last_insert_rowid(), :own, :name)", *rows])
+    columns = "resource_id, occurred, position, kind, name"
+    text = f"insert into event_resources ({columns}) values {values} on conflict do nothing"
     return Statement("events.few_resources", None, text)
 
 
@@ -116,7 +122,7 @@ def _insert(tx: Tx, events: list[Event], received: datetime) -> None:
         for row in rows:
             row |= {column: nul.without(row[column].encode()).decode() for column in ("resource", "related")}
     tx.many(INSERT, rows)
-    tx.many(INSERT_RESOURCES, [_resources(event) for event in events])
+    tx.many(INSERT_RESOURCES, [_resources(event, naming.of(tx, event.event)) for event in events])
     tx.tell(TOPIC)
 
 
@@ -134,7 +140,7 @@ def _row(event: Event, related: str, received: str) -> dict[str, Any]:
     }
 
 
-def _resources(event: Event) -> dict[str, Any]:
+def _resources(event: Event, name: int) -> dict[str, Any]:
     related = tuple(labels[RESOURCE_ID] for labels in event.related)
     own, ids = _concerned(event.resource[RESOURCE_ID], related)
-    return {"id": event.id, "own": own, "resource_ids": ids}
+    return {"id": event.id, "own": own, "name": name, "resource_ids": ids}

@@ -26,6 +26,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from lictor.db import Database, Tx, Where, sql
+from lictor.events import naming
 from lictor.events.spans import DAY, QUARTER, Pieces, Stretches, end, floor
 from lictor.feed.positions import GAP_SECONDS, MOST_GAPS
 from lictor.kit import clock
@@ -100,6 +101,7 @@ def fold(tx: Tx, limit: int) -> int:
     if late or ahead:
         # By position: what has become visible since then is a gap, and must not be counted as well.
         tx.run(FOLD, positions=late + ahead)
+        naming.number(tx, late + ahead)
     return len(late) + len(ahead)
 
 
