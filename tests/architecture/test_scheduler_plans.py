@@ -36,16 +36,15 @@ class Case(NamedTuple):
 
 
 BY_DEPLOYMENT, WAITING = "ix_flow_run__deployment_id", "ix_flow_run__waiting"
+PRIMARY, LOGS = "sqlite_autoindex_flow_run_1|flow_run_pkey", "ix_log__flow_run_id_timestamp"
 ONE = {"deployment_id": an_id(7)}
 CASES = (
     Case(scheduler.DUE, {"now": NOW, "limit": 100}, ("ix_deployment_schedule__due",)),
     Case(scheduler.LOST, {"now": NOW, "limit": 500}, (f"{BY_DEPLOYMENT}|ix_flow_run__expected_start_time",)),
     Case(planned.TAKEN, {**ONE, "first": START, "last": NOW}, (BY_DEPLOYMENT,)),
     Case(planned.KNOWN, {"flow_id": an_id(7), "keys": ["k", "l"]}, ("uq_flow_run__flow_id_idempotency_key",)),
-    Case(planned.DELETE_FUTURE, {**ONE, "now": NOW}, (WAITING,)),
-    Case(planned.DELETE_MADE, ONE, (WAITING,)),
-    Case(planned.DELETE_PLANNED, ONE, (WAITING,)),
-    Case(planned.BURY_PLANNED, {**ONE, "now": NOW}, (WAITING, "ix_log__flow_run_id_timestamp")),
+    *(Case(kind.find, {**ONE, "now": NOW, "limit": 1_000}, (WAITING, LOGS)) for kind in planned.KINDS),
+    *(Case(kind.delete, {"ids": [an_id(7)], "now": NOW}, (PRIMARY,)) for kind in planned.KINDS),
     Case(catch_up.BEHIND, {"now": START}, ("ix_flow_run__due",)),
     Case(catch_up.OVERTAKEN, {**ONE, "now": NOW, "newest": 3, "limit": 500}, (WAITING, BY_DEPLOYMENT)),
     Case(catch_up.IS_OVERTAKEN, {"id": an_id(7), "now": NOW, "newest": 3}, (BY_DEPLOYMENT,)),

@@ -43,6 +43,7 @@ def _few(monkeypatch: pytest.MonkeyPatch) -> None:
 def id(api: Api) -> str:
     """A deployment with runs that are due, the first of them first, and one that has begun."""
     api.http.post("/work_pools/", json={"name": "p", "type": "process"})
+    assert api.http.post("/work_queues/", json={"name": "old", "filter": {}}).status == 201
     id = api.deploy(work_pool_name="p")
     flow_id, queue_id = api.read(id)["flow_id"], api.read(id)["work_queue_id"]
     for number in range(RUNS):
@@ -70,13 +71,17 @@ def a_run_left(api: Api) -> str:
 
 
 def polls(api: Api, id: str) -> list[Any]:
-    """What each kind of poll hands out, with nothing to hold it back."""
-    queue_id = api.value("select cast(id as text) from work_queue limit 1")
+    """What each kind of poll hands out, with nothing to hold it back; one of the queues has a filter."""
+    queue_ids = api.db.read_now(lambda tx: tx.all(composed(str, "select id from work_queue")))
     before = {"scheduled_before": (START + timedelta(days=1)).isoformat()}
     return [
         *api.http.post("/work_pools/p/get_scheduled_flow_runs", json=before).json,
         *api.http.post("/deployments/get_scheduled_flow_runs", json={"deployment_ids": [id], **before}).json,
-        *api.http.post(f"/work_queues/{queue_id}/get_runs", json=before).json,
+        *(
+            one
+            for queue_id in queue_ids
+            for one in api.http.post(f"/work_queues/{queue_id}/get_runs", json=before).json
+        ),
     ]
 
 
@@ -112,7 +117,7 @@ def test_a_few_go_with_the_answer(api: Api, id: str, monkeypatch: pytest.MonkeyP
 
 
 def test_nobody_is_handed_one_and_nobody_sees_one(api: Api, id: str) -> None:
-    assert len(polls(api, id)) == 3 * RUNS
+    assert len(polls(api, id)) == 4 * RUNS
     api.http.delete(f"/deployments/{id}")
 
     assert polls(api, id) == []
@@ -136,7 +141,7 @@ def test_runs_of_others_are_handed_out_meanwhile(api: Api, id: str) -> None:
     a_planned_run(api, NOWHERE, api.read(id)["flow_id"], 51, work_queue_id=queue_id)
     api.http.delete(f"/deployments/{id}")
     names = Counter(one.get("flow_run", one)["name"] for one in polls(api, other))
-    assert names == {"50": 3, "51": 2}
+    assert names == {"50": 4, "51": 3}
     assert seen(api) == ["50", "51", "begun"]
 
 
@@ -164,7 +169,7 @@ def test_a_run_that_had_begun_goes_on(api: Api, id: str) -> None:
     api.http.delete(f"/deployments/{id}")
     retry = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
     assert api.http.post(f"/flow_runs/{begun}/set_state", json=retry).json["status"] == "ACCEPT"
-    assert [one.get("flow_run", one)["name"] for one in polls(api, id)] == ["begun", "begun"]
+    assert [one.get("flow_run", one)["name"] for one in polls(api, id)] == ["begun"] * 3
     purge(api)
     assert api.http.get(f"/flow_runs/{begun}").json["deployment_id"] == id
     assert names(api) == ["begun"]
@@ -279,6 +284,22 @@ def test_tallies_stay_right_and_settle_again(api: Api, id: str) -> None:
     assert api.db.read_now(tallies.check) == []
     assert api.value("select count(*) from flow_run_unsettled") == 0
     assert seen(api) == ["begun"]
+
+
+def test_a_task_that_waited_for_a_run_is_counted_anew(api: Api, id: str) -> None:
+    def a_parent(tx: Tx) -> str:
+        flow_id = rows.a_flow(tx)
+        run_id = rows.a_flow_run(tx, flow_id, "COMPLETED", expected_start_time=START - timedelta(days=1))
+        return rows.a_task_run(tx, run_id, "COMPLETED", expected_start_time=START - timedelta(days=1))
+
+    parent, run_id = api.db.write_now(a_parent), a_run_left(api)
+    api.execute("update flow_run set parent_task_run_id = {uuid:parent} where id = {uuid:id}", parent=parent, id=run_id)
+    settle(api)
+    assert api.db.read_now(tallies.check) == []
+    api.http.delete(f"/deployments/{id}")
+    purge(api)
+    settle(api)
+    assert api.db.read_now(tallies.check) == []
 
 
 def settle(api: Api) -> None:

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from lictor.db import Database, Tx
 from lictor.filters import FlowRunFilter, where_for
-from lictor.flow_runs import changes, transitions
+from lictor.flow_runs import changes, transitions, withdrawals
 from lictor.flow_runs.transitions import Orchestration
 from lictor.kit.errors import LictorError
 from lictor.states.callers import Caller
@@ -32,7 +32,7 @@ class BulkSetStates(Struct):
 
 def matching(tx: Tx, flow_runs: FlowRunFilter | None, limit: int) -> list[str]:
     """The ids of the newest runs that match; without a filter all do."""
-    where = where_for("flow_run", flow_runs=flow_runs)
+    where = withdrawals.hide(tx, where_for("flow_run", flow_runs=flow_runs))
     return tx.page(str, "select r.id from flow_run r", where, order="r.id desc", limit=limit)
 
 

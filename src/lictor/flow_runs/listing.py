@@ -80,8 +80,7 @@ class FlowRunHistory(HistoryBody, kw_only=True, rename={"work_pool_queues": "wor
 
 
 def find_slice(tx: Tx, wanted: FlowRunSlice) -> list[FlowRunResponse]:
-    where = withdrawals.hide(tx, where_in_order(tx, wanted))
-    return page(tx, where, wanted.sort, wanted.limit, wanted.offset)
+    return page(tx, where_in_order(tx, wanted), wanted.sort, wanted.limit, wanted.offset)
 
 
 def find_page(tx: Tx, wanted: FlowRunPage) -> Page[FlowRunResponse]:
@@ -95,8 +94,7 @@ def find_page(tx: Tx, wanted: FlowRunPage) -> Page[FlowRunResponse]:
         where.add("r.id {in:ids:uuid}", ids=named)
         results = page(tx, where, wanted.sort, wanted.limit, offset, order=_SORTED_BY_START)
     else:
-        where = withdrawals.hide(tx, where_in_order(tx, wanted))
-        results = page(tx, where, wanted.sort, wanted.limit, offset)
+        results = page(tx, where_in_order(tx, wanted), wanted.sort, wanted.limit, offset)
     return paginate(results, wanted.page, wanted.limit, total)
 
 
@@ -171,7 +169,8 @@ def _period(sort: Sort, runs: FlowRunFilter | None) -> Period | None:
 def page(
     tx: Tx, where: Where, sort: Sort = Sort.ID_DESC, limit: int = 200, offset: int = 0, *, order: str | None = None
 ) -> list[FlowRunResponse]:
-    """Flow runs that meet conditions on `r`, a slice of them."""
+    """Flow runs that meet conditions on `r`, a slice of them, without those that are withdrawn."""
+    withdrawals.hide(tx, where)
     order = order or ORDERS[sort]
     if tx.dialect.name != "sqlite":
         return tx.page(FlowRunResponse, SELECT, where, order=order, limit=limit, offset=offset)

@@ -89,10 +89,11 @@ TAKEN = sql(
 
 
 class Found(Struct):
-    """A run that has not begun, and whether it has logs: only if somebody tried to start it."""
+    """A run that has not begun; `parented` if a task run waits for it, `logged` if somebody tried to start it."""
 
     id: str
     expected_start_time: datetime | None
+    parented: bool
     logged: bool
 
 
@@ -113,11 +114,14 @@ class Kind:
     them that still are what they were found as."""
 
     def __init__(self, name: str, *conditions: str) -> None:
+        # Whether there are logs is asked so that PostgreSQL takes their index: where few runs have many, it would
+        # expect to come upon some soon by reading all of them.
         self.find = sql(
             f"flow_runs.find_{name}",
             Found,
             f"""
-            select r.id, r.expected_start_time, exists (select 1 from log l where l.flow_run_id = r.id)
+            select r.id, r.expected_start_time, r.parent_task_run_id is not null,
+                (select min(l.timestamp) from log l where l.flow_run_id = r.id) is not null
             from flow_run r {{by_index:ix_flow_run__waiting}} where {" and ".join([_PLANNED, *conditions])}
             order by r.work_queue_id, r.expected_start_time limit :limit
             """,
@@ -133,6 +137,7 @@ class Kind:
 
 PLANNED, MADE_BY_SCHEDULES = Kind("planned"), Kind("made", MADE)
 FUTURE, OVERDUE = Kind("future", MADE, _COMING), Kind("overdue", MADE, _OVERDUE)
+KINDS = (PLANNED, MADE_BY_SCHEDULES, FUTURE, OVERDUE)
 MOVE = sql(
     "flow_runs.move_planned",
     None,
@@ -244,8 +249,8 @@ def _delete(tx: Tx, kind: Kind, deployment_id: str, limit: int, now: datetime | 
 def delete_found(tx: Tx, kind: Kind, found: list[Found], now: datetime | None) -> None:
     """Delete those runs that still are what they were found as, and leave their logs to the log sweeper."""
     ids = [run.id for run in found]
-    if any(tallies.is_old(run.expected_start_time) for run in found):
-        tallies.touch_flow_runs(tx, ids)
+    if any(run.parented or tallies.is_old(run.expected_start_time) for run in found):
+        tallies.touch_runs(tx, ids)
     deleted = set(tx.all(kind.delete, ids=ids, now=now))
     store.bury(tx, [run.id for run in found if run.logged and run.id in deleted], clock.now())
 
