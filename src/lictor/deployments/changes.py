@@ -73,14 +73,14 @@ def update(tx: Tx, id: str, wanted: DeploymentUpdate) -> None:
     store.update(tx, id, changes, now)
     new = store.get(tx, id)
     schedules.carry_out(tx, id, plan, now, new.paused)
-    unplan(tx, [id], now)
+    unplan(tx, id, now)
     follow(tx, old, new, now)
 
 
-def unplan(tx: Tx, deployment_ids: list[str], now: datetime) -> None:
+def unplan(tx: Tx, deployment_id: str, now: datetime) -> None:
     """What was planned for the time to come is planned anew."""
-    store.replan(tx, deployment_ids, now)
-    planned.delete_future(tx, deployment_ids, now)
+    store.replan(tx, deployment_id, now)
+    planned.delete_future(tx, [deployment_id], now)
 
 
 def _placed(tx: Tx, wanted: DeploymentUpdate) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def pause(tx: Tx, id: str) -> None:
     now = clock.now()
     if not old.paused:
         store.update(tx, id, {"paused": True}, now)
-    store.replan(tx, [id], now)
+    store.replan(tx, id, now)
     planned.delete_made(tx, id, now)
     follow(tx, old, replace(old, paused=True), now)
 
@@ -159,7 +159,7 @@ def resume(tx: Tx, id: str) -> None:
         return
     now = clock.now()
     store.update(tx, id, {"paused": False}, now)
-    store.replan(tx, [id], now)
+    store.replan(tx, id, now)
     follow(tx, old, replace(old, paused=False), now)
 
 

@@ -164,8 +164,19 @@ def plan(of: Due, horizon: Horizon, now: datetime, shared: Shared | None = None)
 
 
 def plan_all(found: list[Due], horizon: Horizon, now: datetime) -> list[Plan]:
-    shared = Shared(now)
-    return [plan(one, horizon, now, shared) for one in found]
+    """Where several begin now and say the same, as after a redeployment, one is planned and the others alike."""
+    shared, known, end = Shared(now), dict[tuple[bytes, datetime | None], Plan](), now + horizon.max_time
+    plans = []
+    for one in found:
+        if one.planned_until > now:
+            plans.append(plan(one, horizon, now))
+            continue
+        said = bytes(one.schedule), next(shared.after(one, end), None)
+        like = known.get(said)
+        if like is None:
+            like = known[said] = plan(one, horizon, now, shared)
+        plans.append(Plan(one, like.new, like.planned, like.due))
+    return plans
 
 
 def alike_together(plans: list[Plan]) -> list[Plan]:
@@ -175,7 +186,7 @@ def alike_together(plans: list[Plan]) -> list[Plan]:
 
 
 class Shared:
-    """The dates of schedules that begin now, worked out once where several say the same, as after a redeployment."""
+    """The dates of schedules that begin now, worked out once where several say the same."""
 
     def __init__(self, now: datetime) -> None:
         self._start = now - JUST_NOW
@@ -242,8 +253,7 @@ def carry_out(tx: Tx, plans: list[Plan]) -> int:
 
 
 def _locked(tx: Tx, deployment_ids: list[str]) -> dict[str, Deployment]:
-    locked = tx.all(store.LOCK, ids=sorted(set(deployment_ids)))
-    return {row.id: row for row in tx.all(store.ALL, ids=locked)}
+    return {row.id: row for row in store.lock_all(tx, sorted(set(deployment_ids)))}
 
 
 def _planned(one: Plan) -> dict[str, Any]:

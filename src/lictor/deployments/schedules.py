@@ -150,7 +150,7 @@ def update(tx: Tx, deployment_id: str, id: str, patch: DeploymentScheduleUpdate)
     now = clock.now()
     if not _patch(tx, deployment_id, id, patch, now):
         raise NotFound("Schedule not found.")
-    store.replan(tx, [deployment_id], now)
+    store.replan(tx, deployment_id, now)
     planned.delete_future(tx, [deployment_id], now)
 
 
@@ -159,5 +159,5 @@ def delete(tx: Tx, deployment_id: str, id: str) -> None:
     now = clock.now()
     if not tx.run(store.DELETE_SCHEDULE, deployment_id=deployment_id, id=id):
         raise NotFound("Schedule not found.")
-    store.replan(tx, [deployment_id], now)
+    store.replan(tx, deployment_id, now)
     planned.delete_made(tx, deployment_id, now)

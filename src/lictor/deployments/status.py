@@ -58,9 +58,9 @@ def mark_polled(tx: Tx, *, work_queue_ids: Iterable[str] = (), deployment_ids: I
     worth = tx.all(WORTH_NOTING, **asked, noted_before=now - NOTED_EVERY)
     if not worth:
         return
-    locked = tx.all(store.LOCK, ids=worth)
-    woken = [row for row in tx.all(store.ALL, ids=locked) if row.status == "NOT_READY"]
-    tx.run(NOTE, ids=locked, now=now)
+    locked = store.lock_all(tx, worth)
+    tx.run(NOTE, ids=[row.id for row in locked], now=now)
+    woken = [row for row in locked if row.status == "NOT_READY"]
     events.emit_all(tx, [announcing.changed("ready", row, now) for row in woken])
 
 

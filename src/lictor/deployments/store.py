@@ -124,7 +124,7 @@ REPLAN = sql(
         due = case when active and exists (
             select 1 from deployment d where d.id = deployment_id and not d.paused
         ) then {ts:now} else null end
-    where deployment_id {in:deployment_ids:uuid}
+    where deployment_id = :deployment_id
     """,
 )
 
@@ -145,9 +145,16 @@ def get(tx: Tx, id: str) -> Deployment:
 
 def lock(tx: Tx, id: str, missing: NotFound | None = None) -> Deployment:
     """The deployment, which nobody else changes until the transaction ends. Raises NotFound."""
-    if tx.one(LOCK_ONE, id=id) is None:
+    # SQLite has one writer at a time, which has everything locked.
+    if tx.dialect.name == "postgres" and tx.one(LOCK_ONE, id=id) is None:
         raise missing or not_found()
     return tx.get(FIND, missing or not_found(), id=id)
+
+
+def lock_all(tx: Tx, ids: list[str]) -> list[Deployment]:
+    """Likewise those of them that are there, in order of their ids."""
+    locked = tx.all(LOCK, ids=ids) if tx.dialect.name == "postgres" else ids
+    return tx.all(ALL, ids=locked)
 
 
 def insert(tx: Tx, row: dict[str, Any]) -> bool:
@@ -159,10 +166,10 @@ def update(tx: Tx, id: str, changes: dict[str, Any], now: datetime) -> None:
     update_row(tx, "deployment", id, changes, now)
 
 
-def replan(tx: Tx, deployment_ids: list[str], now: datetime) -> None:
-    """Have the scheduler begin anew with these deployments. The caller deletes the runs that were planned, *after*
+def replan(tx: Tx, deployment_id: str, now: datetime) -> None:
+    """Have the scheduler begin anew with this deployment. The caller deletes the runs that were planned, *after*
     this: a scheduler that was faster has made its runs by then, and one that is slower finds another revision."""
-    tx.run(REPLAN, deployment_ids=deployment_ids, now=now)
+    tx.run(REPLAN, deployment_id=deployment_id, now=now)
     tx.tell(TOPIC)
 
 

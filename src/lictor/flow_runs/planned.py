@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
@@ -154,9 +155,9 @@ def insert_all(tx: Tx, planned: list[tuple[Template, list[datetime]]]) -> int:
 
     Whoever calls this holds the deployments locked: what is asked first still holds when the runs are written.
     """
-    now = clock.now()
+    now, texts = clock.now(), Texts()
     rows = _unknown(
-        tx, [row for template, dates in planned for row in _rows(template, _free(tx, template, dates), now)]
+        tx, [row for template, dates in planned for row in _rows(template, _free(tx, template, dates), now, texts)]
     )
     if not rows:
         return 0
@@ -185,22 +186,35 @@ def _unknown(tx: Tx, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return list({row["key"]: row for row in rows if row["key"] not in known}.values())
 
 
-def _rows(template: Template, dates: list[datetime], now: datetime) -> list[dict[str, Any]]:
+class Texts:
+    """What is written of dates, once for all runs of a transaction: of one date there may be many."""
+
+    def __init__(self) -> None:
+        self._of_zones: dict[str, dict[datetime, tuple[str, str, str]]] = {}
+
+    def of(self, dates: list[datetime], zone: ZoneInfo) -> list[tuple[str, str, str]]:
+        """Of each date: how it ends a key, how it is stored, and the details of the state."""
+        known = self._of_zones.setdefault(zone.key, {})
+        return [known.get(date) or known.setdefault(date, self._of(date, zone)) for date in dates]
+
+    def _of(self, date: datetime, zone: ZoneInfo) -> tuple[str, str, str]:
+        local = times.iso(date if zone.key == "UTC" else date.astimezone(zone))
+        return local.replace("T", " "), times.text(date), f'{{"scheduled_time":"{times.with_z(local)}"}}'
+
+
+def _rows(template: Template, dates: list[datetime], now: datetime, texts: Texts) -> list[dict[str, Any]]:
     common = msgspec.structs.asdict(template)
     schedule_id, zone = common.pop("schedule_id"), zones.zone(common.pop("timezone"))
     common |= {"now": times.text(now), "message": MESSAGE, "large": aside.moved(common)}
     # The idempotency key is that of the reference: with the date as Python prints it, by the schedule's clocks.
-    made, key, in_utc = [], f"scheduled {template.deployment_id} {schedule_id} ", zone.key == "UTC"
-    for date, id, state_id in zip(dates, ids.several(len(dates)), ids.several(len(dates)), strict=True):
-        local = times.iso(date if in_utc else date.astimezone(zone))
-        own = {
-            "id": id,
-            "state_id": state_id,
-            "key": key + local.replace("T", " "),
-            "date": times.text(date),
-            "details": f'{{"scheduled_time":"{times.with_z(local)}"}}',
-        }
-        made.append(common | own)
+    key = f"scheduled {template.deployment_id} {schedule_id} "
+    made = []
+    new = ids.several(len(dates)), ids.several(len(dates))
+    for (by_clocks, date, details), id, state_id in zip(texts.of(dates, zone), *new, strict=True):
+        row = common.copy()
+        row["id"], row["state_id"], row["key"] = id, state_id, key + by_clocks
+        row["date"], row["details"] = date, details
+        made.append(row)
     return made
 
 
