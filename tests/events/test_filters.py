@@ -184,8 +184,12 @@ def test_very_many_words_are_no_trouble(db: Database) -> None:
     assert found(db, any_resource={"id": ids, "id_prefix": words[:150], "labels": {"color": words[:150]}}) == ""
     assert found(db, related={"resources_in_roles": [[word, word] for word in words]}) == ""
     assert found(db, resource={"labels": dict.fromkeys(words, "x")}) == ""
+    for too_many in ({"event": {"prefix": ids}}, {"event": {"prefix": ids}, "any_resource": {"id": ["run.1"]}}):
+        with pytest.raises(Unprocessable):
+            found(db, **too_many)
     with pytest.raises(Unprocessable):
-        found(db, event={"prefix": ids})
+        found(db, any_resource=[{"id": [id]} for id in ids[:201]])
+    assert found(db, any_resource=[{"id": ["run.1"]}] * 30, related=[{}] * 1000) == "0145"
 
 
 def test_half_an_event_is_not_found_by_its_json(db: Database) -> None:

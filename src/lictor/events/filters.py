@@ -6,9 +6,10 @@ Texts are compared with regard to case on both databases. A pattern of a label's
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -26,6 +27,9 @@ T = TypeVar("T")
 
 # SQLite has no room for a thousand alternatives. Lists of whole ids and names are one condition each.
 MOST_CONDITIONS = 800
+
+# Parts of a filter that name resources, each of which is a condition with conditions of its own.
+MOST_PARTS = 200
 
 # Resources whose events are brought into one order.
 MOST_MERGED = 100
@@ -275,37 +279,63 @@ class Mention(NamedTuple):
             found.add(f"{alias}.kind in ({', '.join(str(kind) for kind in self.kinds)})")
 
 
+def own_rows(wanted: EventFilter) -> Where | None:
+    """Conditions on `event_resources r` that the row of its own resource meets, for each event that the filter lets
+    through and for no other; None if it asks for more than names, a time and how that resource's id begins."""
+    resource = wanted.resource or EventResourceFilter()
+    if resource.id or resource.labels or not nothing_but_names(replace(wanted, resource=None)):
+        return None
+    found = Where()
+    if resource.id_prefix:
+        _add(found, _starts_with("r.resource_id", resource.id_prefix))
+    Mention([], (ABOUT, BOTH), wanted).add(found, ids=False)
+    _refuse_many(found)
+    return found
+
+
 # As what the resources concern an event that a part of a filter names.
 PLACES = (("any_resource", KINDS), ("related", (RELATED, BOTH)), ("resource", (ABOUT, BOTH)))
 
 
 def mentions(wanted: EventFilter) -> list[Mention]:
-    """By which resources the filter's events may be found, what is likely to be best first."""
+    """By which resources the filter's events may be found, what is likely to be best first.
+
+    Raises Unprocessable for more parts than a statement can hold.
+    """
+    named = [
+        (name, kinds, part, ids) for name, kinds in PLACES for part, ids in _with_ids(_listed(getattr(wanted, name)))
+    ]
+    if len(named) > MOST_PARTS:
+        raise Unprocessable(f"The filter has more than {MOST_PARTS} conditions on resources.")
     found: list[Mention] = []
-    for name, kinds in PLACES:
-        parts = _listed(getattr(wanted, name))
-        for part in parts:
-            ids = part.id or [id for id, _ in getattr(part, "resources_in_roles", None) or ()]
-            if ids := list(dict.fromkeys(ids or _exact_ids(part.labels) or [])):
-                left = [one for one in parts if one is not part] if _ids_alone(part) else parts
-                found.append(_with_others(Mention(ids, kinds, _left(wanted, name, left)), part))
+    for name, kinds, part, ids in named:
+        rest = _without(wanted, name, [part]) if _ids_alone(part) else wanted
+        found.append(_with_others(Mention(ids, kinds, rest), part))
     return sorted(found, key=lambda one: (not one.single, not one.several, not one.alone))
+
+
+def _with_ids(parts: list[Part]) -> Iterator[tuple[Part, list[str]]]:
+    for part in parts:
+        ids = part.id or [id for id, _ in getattr(part, "resources_in_roles", None) or ()] or _exact_ids(part.labels)
+        if ids:
+            yield part, list(dict.fromkeys(ids))
 
 
 def _with_others(mention: Mention, own: Part) -> Mention:
     """The same, with what else its rest says of ids alone."""
     for name, kinds in PLACES:
-        parts = _listed(getattr(mention.rest, name))
-        others = [part for part in parts if part is not own and _ids_alone(part)][: MOST_OTHERS - len(mention.others)]
-        if others:
-            rest = _left(mention.rest, name, [part for part in parts if not any(part is one for one in others)])
+        alone = (part for part in _listed(getattr(mention.rest, name)) if part is not own and _ids_alone(part))
+        if others := list(islice(alone, MOST_OTHERS - len(mention.others))):
+            rest = _without(mention.rest, name, others)
             rows = tuple(Mention(part.id or [], kinds, replace(rest, event=None)) for part in others)
             mention = mention._replace(rest=rest, others=mention.others + rows)
     return mention
 
 
-def _left(wanted: EventFilter, name: str, parts: list[Any]) -> EventFilter:
-    return replace(wanted, **{name: parts if name != "resource" else next(iter(parts), None)})
+def _without(wanted: EventFilter, name: str, parts: list[Any]) -> EventFilter:
+    gone = {id(part) for part in parts}
+    left = [part for part in _listed(getattr(wanted, name)) if id(part) not in gone]
+    return replace(wanted, **{name: left if name != "resource" else None})
 
 
 def _ids_alone(part: Part) -> bool:

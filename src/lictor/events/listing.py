@@ -16,6 +16,7 @@ from lictor.db.statement import composed
 from lictor.events import filters, reading, settling, sifting, tallies
 from lictor.events.filters import EventFilter, Mention, Order
 from lictor.events.reading import Recorded
+from lictor.events.sifting import Sifted
 from lictor.events.types import ReceivedEvent
 from lictor.kit import decoding, times
 
@@ -24,8 +25,12 @@ MOST_ON_A_PAGE = 50
 FEW = 3_000
 # To count them there is no order to make use of: up to so many they are looked at one by one.
 FEW_TO_COUNT = 50_000
+# Events that are looked at first for one of each resource.
+FIRST_STEP = 500
 # Resources whose events are counted by bringing them together.
 MOST_ARMS = 5
+
+OWN = "event_resources r"
 
 DIRECTIONS = {Order.ASC: "", Order.DESC: " desc"}
 
@@ -95,11 +100,24 @@ def first_page(tx: Tx, asked: EventFilter, size: int) -> Slice:
     wanted = settling.settled(tx, asked)
     total = tallied(tx, wanted)
     if total is None and (where := to_sift(tx, wanted)) is not None:
-        positions, total = sifting.page(tx, wanted, where, size)
+        own = filters.own_rows(wanted)
+        positions, total = (
+            sifting.page(tx, wanted, where, size) if own is None else _of_own(tx, wanted, where, own, size)
+        )
     else:
         total = count(tx, wanted) if total is None else total
-        positions = _positions(tx, wanted, _size(wanted, size)) if total else []
+        positions = _positions(tx, wanted, min(total, _size(wanted, size))) if total else []
     return _slice(tx, Continuation(asked, total, size, 0), positions)
+
+
+def _of_own(tx: Tx, wanted: EventFilter, where: Where, own: Where, size: int) -> Sifted:
+    """By the rows of events' own resources, of which each has one; a page of many is found sooner in the log."""
+    total = tx.count(f"from {OWN}", own)
+    if total > FEW_TO_COUNT:
+        return Sifted(sifting.first(tx, wanted, where, size), total)
+    direction = DIRECTIONS[wanted.order]
+    order = f"r.occurred{direction}, r.position{direction}"
+    return Sifted(tx.page(int, f"select r.position from {OWN}", own, order=order, limit=size) if total else [], total)
 
 
 def next_page(tx: Tx, at: Continuation) -> Slice:
@@ -244,24 +262,45 @@ def _positions(tx: Tx, wanted: EventFilter, limit: int, offset: int = 0, after: 
         _add_after(where, wanted, "e", after)
         return sifting.first(tx, wanted, where, offset + limit)[offset:]
     mentions = filters.mentions(wanted)
-    if not wanted.distinct and mentions and mentions[0].several and not mentions[0].single:
+    if wanted.distinct:
+        return _first_of_each(tx, wanted, offset + limit)[offset:]
+    if mentions and mentions[0].several and not mentions[0].single:
         return _merged(tx, wanted, mentions[0], limit, offset, after)
-    found = narrowed(tx, wanted, whole=wanted.distinct)
+    found = narrowed(tx, wanted, whole=False)
     _add_after(found.where, wanted, found.at, after)
+    select = f"select {found.at}.position from {found.source}"
+    return tx.page(int, select, found.where, order=_order(wanted, found), limit=limit, offset=offset)
+
+
+def _order(wanted: EventFilter, found: Narrowed) -> str:
     direction = DIRECTIONS[wanted.order]
-    order = f"{found.at}.occurred{direction}, {found.at}.position{direction}"
-    if not wanted.distinct:
-        select = f"select {found.at}.position from {found.source}"
-        return tx.page(int, select, found.where, order=order, limit=limit, offset=offset)
-    text = f"""
-        select ranked.position from (
-            select {found.at}.position, {found.at}.occurred,
-                row_number() over (partition by e.resource_id order by {order}) as place
-            from {found.source} where {{where}}
-        ) ranked where ranked.place = 1
-        order by ranked.occurred{direction}, ranked.position{direction} limit :limit offset :offset
-    """
-    return tx.composed(int, text, found.where, limit=limit, offset=offset)
+    return f"{found.at}.occurred{direction}, {found.at}.position{direction}"
+
+
+class Own(Struct):
+    """An event and the resource that it is about."""
+
+    position: int
+    occurred: datetime
+    resource_id: str
+
+
+def _first_of_each(tx: Tx, wanted: EventFilter, many: int) -> list[int]:
+    """The first event of each resource, of so many: mostly they are all found near the beginning."""
+    first: dict[str, int] = {}
+    after: After | None = None
+    step = FIRST_STEP
+    while len(first) < many:
+        found = narrowed(tx, wanted if after is None else _behind(wanted, after))
+        _add_after(found.where, wanted, found.at, after)
+        select = f"select {found.at}.position, {found.at}.occurred, e.resource_id from {found.source}"
+        rows: list[Own] = tx.page(Own, select, found.where, order=_order(wanted, found), limit=step)
+        for row in rows:
+            first.setdefault(row.resource_id, row.position)
+        if len(rows) < step:
+            break
+        after, step = After(rows[-1].occurred, rows[-1].position), min(step * 4, sifting.STRETCH)
+    return list(first.values())[:many]
 
 
 def _merged(tx: Tx, wanted: EventFilter, mention: Mention, limit: int, offset: int, after: After | None) -> list[int]:
@@ -312,7 +351,7 @@ def period(wanted: EventFilter) -> tuple[datetime, datetime]:
 
 def count(tx: Tx, wanted: EventFilter) -> int:
     if wanted.distinct:
-        return _count(tx, narrowed(tx, wanted), "count(distinct e.resource_id)")
+        return _count_resources(tx, wanted)
     mention = _best(tx, wanted)
     if mention is not None and mention.alone and mention.several:
         if 1 < len(mention.ids) <= MOST_ARMS and not mention.others:
@@ -323,6 +362,14 @@ def count(tx: Tx, wanted: EventFilter) -> int:
             return _count_of_arms(tx, " intersect ", [mention._replace(others=()), *mention.others])
     found = _to_count(tx, wanted, mention, FEW_TO_COUNT)
     return _count(tx, found, found.many)
+
+
+def _count_resources(tx: Tx, wanted: EventFilter) -> int:
+    own = filters.own_rows(wanted)
+    if own is not None:
+        text = f"select count(*) from (select distinct r.resource_id from {OWN} where {{where}}) own"
+        return int(tx.composed(int, text, own)[0])
+    return _count(tx, narrowed(tx, wanted), "count(distinct e.resource_id)")
 
 
 def _count(tx: Tx, found: Narrowed, many: str) -> int:
