@@ -9,9 +9,11 @@ import msgspec
 import pytest
 from tests.deployments.http import CRON, HORIZON, HOURLY, START, Api
 
+from lictor.db import Tx
 from lictor.db.statement import composed
 from lictor.deployments import scheduler
-from lictor.deployments.scheduler import Due, Horizon
+from lictor.deployments.loops import Scheduler
+from lictor.deployments.scheduler import Due, Horizon, Plan
 from lictor.kit import ids
 
 
@@ -249,6 +251,21 @@ def test_the_names_of_runs_that_are_made_together_begin_alike(api: Api) -> None:
     names = set(api.db.read_now(lambda tx: tx.all(composed(str, "select name from flow_run"))))
     assert len(names) == 122
     assert len({name.partition("-")[0] for name in names}) <= 4
+
+
+def test_a_transaction_makes_the_runs_of_two_batches(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, carry_out = [], scheduler.carry_out
+
+    def noted(tx: Tx, plans: list[Plan]) -> int:
+        made.append(carry_out(tx, plans))
+        return made[-1]
+
+    monkeypatch.setattr(scheduler, "carry_out", noted)
+    api.scheduler = Scheduler(api.db, HORIZON, insert_batch=3)
+    for number in range(5):
+        api.deploy(HOURLY, name=f"d{number}")
+    api.schedule()
+    assert made == [6, 6, 3]
 
 
 def due(schedule: dict[str, Any], planned: list[datetime] | None = None, until: datetime = START) -> Due:

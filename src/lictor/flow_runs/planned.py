@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from lictor import observed_states, tallies
-from lictor.db import Tx, sql
+from lictor.db import Statement, Tx, sql
 from lictor.flow_runs import aside, store, withdrawals
 from lictor.flow_runs.withdrawals import DUE, MADE, Withdrawal
 from lictor.kit import clock, ids, names, times, zones
@@ -72,21 +72,36 @@ KNOWN = sql(
     str,
     "select idempotency_key from flow_run where flow_id = {uuid:flow_id} and idempotency_key {in:keys}",
 )
-# Neither is a date taken twice when schedules are replaced: a run that was made by one that is gone, and is under way
-# already, stands for that date.
-TAKEN = sql(
-    "flow_runs.taken_dates",
-    datetime,
-    """
-    select r.expected_start_time from flow_run r
-    where r.deployment_id = {uuid:deployment_id}
-    and r.expected_start_time >= {ts:first} and r.expected_start_time <= {ts:last}
-    and r.auto_scheduled and not exists (
-        select 1 from deployment_schedule s
-        where s.deployment_id = {uuid:deployment_id} and cast(s.id as text) = r.created_by ->> 'id'
+
+
+class Taken(Struct):
+    deployment_id: str
+    date: datetime
+
+
+def _taken_dates(id: str, first: str, last: str) -> Statement[Taken]:
+    return Statement(
+        "flow_runs.taken_dates",
+        Taken,
+        f"""
+        select r.deployment_id, r.expected_start_time from {{each:spans}} cross join flow_run r
+        where r.deployment_id = {id} and r.expected_start_time >= {first} and r.expected_start_time <= {last}
+        and r.auto_scheduled and (
+            select s.id from deployment_schedule s
+            where s.deployment_id = r.deployment_id and cast(s.id as text) = r.created_by ->> 'id' limit 1
+        ) is null
+        """,
     )
-    """,
-)
+
+
+# Neither is a date taken twice when schedules are replaced: a run that was made by one that is gone, and is under way
+# already, stands for that date. (As `not exists` PostgreSQL would read all schedules that there are.) A span is the
+# text of a deployment's id, and of the first and the last date asked for; PostgreSQL has to be told what those are.
+_ID, _FIRST, _LAST = (f"substr(each.value, {place})" for place in ("1, 36", "37, 27", "64, 27"))
+TAKEN = {
+    "sqlite": _taken_dates(_ID, _FIRST, _LAST),
+    "postgres": _taken_dates(f"cast({_ID} as uuid)", f"cast({_FIRST} as timestamptz)", f"cast({_LAST} as timestamptz)"),
+}
 
 
 class Found(Struct):
@@ -156,8 +171,14 @@ def insert_all(tx: Tx, planned: list[tuple[Template, list[datetime]]]) -> int:
     Whoever calls this holds the deployments locked: what is asked first still holds when the runs are written.
     """
     now, texts = clock.now(), Texts()
+    taken = _taken(tx, planned)
     rows = _unknown(
-        tx, [row for template, dates in planned for row in _rows(template, _free(tx, template, dates), now, texts)]
+        tx,
+        [
+            row
+            for template, dates in planned
+            for row in _rows(template, _free(dates, taken.get(template.deployment_id)), now, texts)
+        ],
     )
     if not rows:
         return 0
@@ -170,11 +191,18 @@ def insert_all(tx: Tx, planned: list[tuple[Template, list[datetime]]]) -> int:
     return len(rows)
 
 
-def _free(tx: Tx, template: Template, dates: list[datetime]) -> list[datetime]:
-    """The dates that no run of a schedule stands for that is gone."""
-    if not dates:
-        return []
-    taken = set(tx.all(TAKEN, deployment_id=template.deployment_id, first=min(dates), last=max(dates)))
+def _taken(tx: Tx, planned: list[tuple[Template, list[datetime]]]) -> dict[str, set[datetime]]:
+    """The dates that a run of a schedule stands for that is gone, by deployment."""
+    spans = [
+        template.deployment_id + times.text(min(dates)) + times.text(max(dates)) for template, dates in planned if dates
+    ]
+    found: dict[str, set[datetime]] = {}
+    for one in tx.all(TAKEN[tx.dialect.name], spans=spans):
+        found.setdefault(one.deployment_id, set()).add(one.date)
+    return found
+
+
+def _free(dates: list[datetime], taken: set[datetime] | None) -> list[datetime]:
     return [date for date in dates if date not in taken] if taken else dates
 
 
