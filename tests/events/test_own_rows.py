@@ -13,7 +13,7 @@ from tests.events.test_naming import forget_all
 
 from lictor.db import Database, Tx
 from lictor.events import listing, matching, sifting, tallies
-from lictor.events.filters import EventFilter
+from lictor.events.filters import LAST_CHARACTER, EventFilter, text_behind
 from lictor.events.streaming import AHEAD
 
 IDS = ("a", "a.1", "a.2", "ab", "b.1", "B")
@@ -56,6 +56,18 @@ def pages(tx: Tx, filter: EventFilter, size: int) -> tuple[list[str], int]:
         page = listing.next_page(tx, at)
         found += page.events
     return [event.id for event in found], total
+
+
+CHARACTERS = st.sampled_from(["a", "b", "\x00", "\ud7ff", "\ue000", "\uffff", "\U00010000", LAST_CHARACTER])
+TEXT = st.text(CHARACTERS, max_size=4)
+
+
+@given(prefix=TEXT, text=TEXT, more=TEXT)
+def test_what_begins_so_is_before_the_text_behind(prefix: str, text: str, more: str) -> None:
+    behind = text_behind(prefix)
+    for each in (text, prefix + more):
+        within = prefix.encode() <= each.encode() and (behind is None or each.encode() < behind.encode())
+        assert within == each.startswith(prefix)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
