@@ -77,7 +77,7 @@ def test_who_waits_for_a_slot_does_not_hide_a_large_pool_s_others(large: Databas
 @pytest.mark.only_on("sqlite")
 def test_planned_runs_that_are_to_go_are_found_in_the_order_of_an_index(large: Database) -> None:
     def plans(tx: Tx) -> list[str]:
-        params = {"deployment_id": an_id(2), "now": START, "limit": 1_000}
+        params = {"deployment_id": an_id(2), "now": START, "old": START, "limit": 1_000}
         return [explained(tx, partial(Tx.all, statement=kind.find, **params)) for kind in planned.KINDS]
 
     for plan in large.read_now(plans):

@@ -45,7 +45,7 @@ CASES = (
     Case(scheduler.DUE, {"now": NOW, "limit": 100}, ("ix_deployment_schedule__due",)),
     Case(scheduler.LOST, {"now": NOW, "limit": 500}, (f"{BY_DEPLOYMENT}|ix_flow_run__expected_start_time",)),
     Case(planned.KNOWN, {"flow_id": an_id(7), "keys": ["k", "l"]}, ("uq_flow_run__flow_id_idempotency_key",)),
-    *(Case(kind.find, {**ONE, "now": NOW, "limit": 1_000}, (WAITING, LOGS)) for kind in planned.KINDS),
+    *(Case(kind.find, {**ONE, "now": NOW, "old": NOW, "limit": 1_000}, (WAITING, LOGS)) for kind in planned.KINDS),
     *(Case(kind.delete, {"ids": [an_id(7)], "now": NOW}, (PRIMARY,)) for kind in planned.KINDS),
     Case(catch_up.BEHIND, {"now": START}, ("ix_flow_run__due",)),
     Case(catch_up.OVERTAKEN, {**ONE, "now": NOW, "newest": 3, "limit": 500}, (WAITING, BY_DEPLOYMENT)),

@@ -392,7 +392,7 @@ def test_a_run_that_begins_while_it_is_deleted_is_kept_with_its_logs(api: Api, i
 
     def delete(tx: Tx) -> None:
         find = planned.PLANNED.find
-        found = [one for one in tx.all(find, deployment_id=id, limit=100, now=None) if one.id == run_id]
+        found = [one for one in tx.all(find, deployment_id=id, limit=100, now=None, old=START) if one.id == run_id]
         tx.run(composed(None, "update flow_run set state_type = 'PENDING' where id = :id"), id=run_id)
         planned.delete_found(tx, planned.PLANNED, found, None)
 

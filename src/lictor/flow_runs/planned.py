@@ -105,11 +105,11 @@ TAKEN = {
 
 
 class Found(Struct):
-    """A run that has not begun; `parented` if a task run waits for it, `logged` if somebody tried to start it."""
+    """A run that has not begun; `tallied` if tallies may have it or a task run that waits for it, `logged` if it has
+    logs: somebody tried to start it."""
 
     id: str
-    expected_start_time: datetime | None
-    parented: bool
+    tallied: bool
     logged: bool
 
 
@@ -136,7 +136,7 @@ class Kind:
             f"flow_runs.find_{name}",
             Found,
             f"""
-            select r.id, r.expected_start_time, r.parent_task_run_id is not null,
+            select r.id, r.parent_task_run_id is not null or coalesce(r.expected_start_time < {{ts:old}}, false),
                 (select min(l.timestamp) from log l where l.flow_run_id = r.id) is not null
             from flow_run r {{by_index:ix_flow_run__waiting}} where {" and ".join([_PLANNED, *conditions])}
             order by r.work_queue_id, r.expected_start_time limit :limit
@@ -282,7 +282,10 @@ def delete_withdrawn(tx: Tx, of: Withdrawal) -> int:
 
 def _delete(tx: Tx, kind: Kind, deployment_id: str, limit: int, now: datetime | None = None) -> int:
     """Delete some runs of a deployment; how many were found."""
-    found = tx.all(kind.find, deployment_id=deployment_id, limit=limit, now=now) if limit else []
+    if not limit:
+        return 0
+    old = clock.now() - tallies.TOUCHED_AFTER
+    found = tx.all(kind.find, deployment_id=deployment_id, limit=limit, now=now, old=old)
     if found:
         delete_found(tx, kind, found, now)
     return len(found)
@@ -291,7 +294,7 @@ def _delete(tx: Tx, kind: Kind, deployment_id: str, limit: int, now: datetime | 
 def delete_found(tx: Tx, kind: Kind, found: list[Found], now: datetime | None) -> None:
     """Delete those runs that still are what they were found as, and leave their logs to the log sweeper."""
     ids = [run.id for run in found]
-    if any(run.parented or tallies.is_old(run.expected_start_time) for run in found):
+    if any(run.tallied for run in found):
         tallies.touch_runs(tx, ids)
     deleted = set(tx.all(kind.delete, ids=ids, now=now))
     store.bury(tx, [run.id for run in found if run.logged and run.id in deleted], clock.now())

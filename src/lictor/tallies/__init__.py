@@ -34,7 +34,7 @@ from lictor.kit import clock
 from lictor.loops import Service
 from lictor.tallies import flow_runs, task_runs
 from lictor.tallies.flow_runs import touch, touch_flow_runs, touch_runs
-from lictor.tallies.slots import MOST_SLOTS, is_old
+from lictor.tallies.slots import MOST_SLOTS, TOUCHED_AFTER
 from lictor.tallies.task_runs import touch_task, touch_task_runs
 
 LEDGERS = (flow_runs.LEDGER, task_runs.LEDGER)
@@ -79,11 +79,11 @@ class Tallier(Service):
 
 
 __all__ = [
+    "TOUCHED_AFTER",
     "Miscounted",
     "Tallier",
     "check",
     "flow_runs",
-    "is_old",
     "mend",
     "settle",
     "task_runs",
