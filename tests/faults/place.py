@@ -37,6 +37,9 @@ PROMISES = {
         select e.id, e.event from events e left join event_resources x
         on x.resource_id = e.resource_id and x.occurred = e.occurred and x.position = e.position
         where x.position is null""",
+    "no event is mentioned beside another name": """
+        select e.id, e.event from event_resources x join event_name n on n.id = x.name join events e
+        on e.position = x.position where n.name <> e.event""",
 }
 
 

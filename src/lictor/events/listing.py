@@ -123,7 +123,10 @@ def _of_own(tx: Tx, wanted: EventFilter, where: Where, own: Where, size: int) ->
 def next_page(tx: Tx, at: Continuation) -> Slice:
     """The page that a token leads to; the total is still the first page's."""
     wanted = settling.settled(tx, at.filter)
-    return _slice(tx, at, _positions(tx, wanted, _size(wanted, at.page_size), at.offset, at.after))
+    size = _size(wanted, at.page_size)
+    if wanted.distinct:  # to look for more than there were would be to look through the whole log
+        size = max(0, min(size, at.count - at.offset))
+    return _slice(tx, at, _positions(tx, wanted, size, at.offset, at.after))
 
 
 def _size(wanted: EventFilter, size: int) -> int:
