@@ -13,7 +13,8 @@ from tests.events.test_naming import forget_all
 
 from lictor.db import Database, Tx
 from lictor.events import listing, matching, sifting, tallies
-from lictor.events.filters import LAST_CHARACTER, EventFilter, text_behind
+from lictor.events.conditions import LAST_CHARACTER, text_behind
+from lictor.events.filters import EventFilter
 from lictor.events.streaming import AHEAD
 
 IDS = ("a", "a.1", "a.2", "ab", "b.1", "B")

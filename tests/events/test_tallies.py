@@ -15,7 +15,7 @@ from tests.events.samples import an_event, write
 
 from lictor.db import Database, Tx, open_database
 from lictor.db.statement import composed
-from lictor.events import counting, filters, listing, loops, reading, spans, store, tallies
+from lictor.events import conditions, counting, listing, loops, reading, spans, store, tallies
 from lictor.events.counting import Countable, CountQuery
 from lictor.events.filters import EventFilter
 from lictor.events.types import Event
@@ -245,5 +245,5 @@ def test_filters_that_tallies_cannot_answer() -> None:
         {"text": {"query": "a"}},
         {"id": {"id": ["00000000-0000-7000-8000-000000000000"]}},
     ):
-        assert filters.names_alone(msgspec.convert(wanted, EventFilter)) is None
-    assert filters.names_alone(msgspec.convert({"related": {}, "text": {"query": ""}}, EventFilter)) is not None
+        assert conditions.names_alone(msgspec.convert(wanted, EventFilter)) is None
+    assert conditions.names_alone(msgspec.convert({"related": {}, "text": {"query": ""}}, EventFilter)) is not None

@@ -13,7 +13,7 @@ from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from lictor.db import Tx, Where
-from lictor.events import filters, listing, settling, sifting, tallies
+from lictor.events import conditions, listing, mentions, settling, sifting, tallies
 from lictor.events.filters import EventFilter, Order
 from lictor.events.listing import Narrowed
 from lictor.events.types import RESOURCE_NAME
@@ -130,7 +130,7 @@ def _by_time(tx: Tx, wanted: EventFilter, unit: TimeUnit, size: timedelta) -> li
 
 
 def _tallied(tx: Tx, wanted: EventFilter, edges: list[datetime]) -> list[int] | None:
-    names = filters.names_alone(wanted)
+    names = conditions.names_alone(wanted)
     if names is None:
         return None
     since, until = listing.period(wanted)
@@ -210,13 +210,13 @@ _NUMBERS = """
 _NAMES_WITHOUT = f"""
     select c.event, c.event, {{many}}, min(c.occurred), max(c.occurred) from (
         select r.occurred, r.position, (select e.event from events e where e.position = r.position) as event
-        from {{source}} where {{where}} and not {filters.NUMBERED}
+        from {{source}} where {{where}} and not {mentions.NUMBERED}
     ) c group by c.event
 """
 
 
 def _by_name(tx: Tx, wanted: EventFilter) -> list[EventCount]:
-    names = filters.names_alone(wanted)
+    names = conditions.names_alone(wanted)
     tallied = None if names is None else tallies.by_name(tx, listing.period(wanted), names)
     if tallied is not None:
         return [EventCount(row.event, row.event, row.events, row.oldest, row.latest) for row in tallied]

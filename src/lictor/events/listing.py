@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from lictor.db import Tx, Where, sql
 from lictor.db.statement import composed
-from lictor.events import filters, reading, settling, sifting, tallies
-from lictor.events.filters import EventFilter, Mention, Order
+from lictor.events import conditions, mentions, reading, settling, sifting, tallies
+from lictor.events.filters import EventFilter, Order
+from lictor.events.mentions import Mention
 from lictor.events.reading import Recorded
 from lictor.events.sifting import Sifted
 from lictor.events.types import ReceivedEvent
@@ -100,7 +101,7 @@ def first_page(tx: Tx, asked: EventFilter, size: int) -> Slice:
     wanted = settling.settled(tx, asked)
     total = tallied(tx, wanted)
     if total is None and (where := to_sift(tx, wanted)) is not None:
-        own = filters.own_rows(wanted)
+        own = mentions.own_rows(wanted)
         positions, total = (
             sifting.page(tx, wanted, where, size) if own is None else _of_own(tx, wanted, where, own, size)
         )
@@ -151,13 +152,13 @@ def _behind(wanted: EventFilter, after: After) -> EventFilter:
 
 def to_sift(tx: Tx, wanted: EventFilter) -> Where | None:
     """The conditions of a filter for which the log is looked through, but for its period."""
-    return None if wanted.distinct or filters.nothing_but_names(wanted) else in_log(tx, wanted)
+    return None if wanted.distinct or conditions.nothing_but_names(wanted) else in_log(tx, wanted)
 
 
 def in_log(tx: Tx, wanted: EventFilter) -> Where | None:
     """The same, if all events of its period must be read."""
-    mentions = filters.mentions(wanted)
-    if wanted.id.id or (mentions and mentions[0].several):
+    named = mentions.find(wanted)
+    if wanted.id.id or (named and named[0].several):
         return None
     found = _in_log(tx, wanted, FEW, occurred=False)
     return None if found.few else found.where
@@ -165,7 +166,7 @@ def in_log(tx: Tx, wanted: EventFilter) -> Where | None:
 
 def _best(tx: Tx, wanted: EventFilter) -> Mention | None:
     """By which resources the filter's events are found: of several that all must concern, the one with the fewest."""
-    found = filters.mentions(wanted)
+    found = mentions.find(wanted)
     singles = [one for one in found if one.single]
     return min(singles, key=lambda one: _many(tx, one)) if len(singles) > 1 else next(iter(found), None)
 
@@ -233,15 +234,15 @@ def _mentioned(mention: Mention, *, occurred: bool = True, whole: bool = False) 
 def _in_log(tx: Tx, wanted: EventFilter, few: int, *, occurred: bool = True) -> Narrowed:
     where = Where()
     positions: set[int] | None = None
-    for candidate, exact in filters.candidates(wanted):
+    for candidate, exact in mentions.candidates(wanted):
         text = f"select r.position from event_resources r where {candidate.text()} limit :limit"
         found: list[int] = tx.all(composed(int, text), **candidate.params, limit=few + 1)
         if len(found) <= few:
             positions = set(found) if positions is None else positions.intersection(found)
         elif exact:
             # It stands first: an index answers it, and what the filter says of JSON is looked at for the rest.
-            where.add_exists(filters.OF_EVENT, candidate)
-    filters.add(where, wanted, occurred=occurred)
+            where.add_exists(conditions.OF_EVENT, candidate)
+    conditions.add(where, wanted, occurred=occurred)
     if positions is not None:
         where.add("e.position {in:positions:bigint}", positions=sorted(positions))
     return Narrowed(where, positions is not None)
@@ -264,11 +265,11 @@ def _positions(tx: Tx, wanted: EventFilter, limit: int, offset: int = 0, after: 
     if where is not None:
         _add_after(where, wanted, "e", after)
         return sifting.first(tx, wanted, where, offset + limit)[offset:]
-    mentions = filters.mentions(wanted)
+    named = mentions.find(wanted)
     if wanted.distinct:
         return _first_of_each(tx, wanted, offset + limit)[offset:]
-    if mentions and mentions[0].several and not mentions[0].single:
-        return _merged(tx, wanted, mentions[0], limit, offset, after)
+    if named and named[0].several and not named[0].single:
+        return _merged(tx, wanted, named[0], limit, offset, after)
     found = narrowed(tx, wanted, whole=False)
     _add_after(found.where, wanted, found.at, after)
     select = f"select {found.at}.position from {found.source}"
@@ -340,7 +341,7 @@ def _add_after(where: Where, wanted: EventFilter, at: str, after: After | None) 
 
 def tallied(tx: Tx, wanted: EventFilter) -> int | None:
     """How many events there are, if tallies know; those of names at a time, that is."""
-    names = filters.names_alone(wanted)
+    names = conditions.names_alone(wanted)
     if names is None:
         return None
     found = tallies.counts(tx, [period(wanted)], names)
@@ -368,7 +369,7 @@ def count(tx: Tx, wanted: EventFilter) -> int:
 
 
 def _count_resources(tx: Tx, wanted: EventFilter) -> int:
-    own = filters.own_rows(wanted)
+    own = mentions.own_rows(wanted)
     if own is not None:
         text = f"select count(*) from (select distinct r.resource_id from {OWN} where {{where}}) own"
         return int(tx.composed(int, text, own)[0])

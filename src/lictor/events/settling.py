@@ -11,7 +11,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from lictor.db import Tx, Where, sql
-from lictor.events import filters, matching, tallies
+from lictor.events import conditions, matching, tallies
 from lictor.events.filters import EventAnyResourceFilter, EventFilter, EventResourceFilter
 from lictor.kit import times
 
@@ -60,7 +60,7 @@ def _by_ids(tx: Tx, part: P) -> P:
 
 def _all_named(tx: Tx, wanted: EventFilter) -> bool:
     """Whether the names in the period are all meant, though not all that there could be."""
-    if wanted.event is None or filters.names_alone(wanted) is not None:
+    if wanted.event is None or conditions.names_alone(wanted) is not None:
         return False
     period = times.utc(wanted.occurred.since), times.utc(wanted.occurred.until)
     tallied = tallies.by_name(tx, period, Where())

@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from lictor.db import Tx, Where, sql
-from lictor.events import filters, spans, tallies
+from lictor.events import conditions, spans, tallies
 from lictor.events.filters import EventFilter, Order
 from lictor.filters.leaves import equals_none, on
 from lictor.kit import text_search, times
@@ -120,7 +120,7 @@ def _count(tx: Tx, where: Where, stretch: Period) -> int:
 
 def _decided(tx: Tx, wanted: EventFilter) -> Decided:
     """By the names of events, if nothing but a text is asked for beside names and a time."""
-    names = filters.names_alone(replace(wanted, text=None))
+    names = conditions.names_alone(replace(wanted, text=None))
     if wanted.text is None or names is None:
         return Decided()
     tallied = tallies.by_name(tx, (times.utc(wanted.occurred.since), times.utc(wanted.occurred.until)), names)
