@@ -18,7 +18,7 @@ from tests.asking import ask
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], *, within: float = 10.0, every: float = 0.02) -> T:
+def until(condition: Callable[[], T], *, within: float = 30.0, every: float = 0.02) -> T:
     """What the condition returns once it is true; AssertionError when it is not in time."""
     deadline = time.monotonic() + within
     while True:

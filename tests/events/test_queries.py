@@ -12,8 +12,8 @@ from tests.calls import client, errors
 from tests.events.samples import ALL, AT, an_event, write
 from tests.web.client import Answer, TestClient
 
-from lictor.db import Database
-from lictor.events import routes
+from lictor.db import Database, Tx
+from lictor.events import reading, routes
 from lictor.events.ingest import Intake
 from lictor.events.streaming import EventStream, Hub
 from lictor.feed import Bell
@@ -88,6 +88,18 @@ def test_a_page_of_nothing(db: Database) -> None:
     assert (answer.json["events"], answer.json["total"]) == ([], 1)
     assert answer.json["next_page"]
     assert names(follow(db, answer)) == []
+
+
+def test_what_is_deleted_while_a_page_is_read_is_left_out(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(db, an_event("kept", 0), an_event("gone", 1))
+    read = reading.at
+
+    def after_it_was_deleted(tx: Tx, positions: list[int]) -> list[reading.Recorded]:
+        return [event for event in read(tx, positions) if event.event != "gone"]
+
+    monkeypatch.setattr(reading, "at", after_it_was_deleted)
+    answer = ask(db)
+    assert (names(answer), answer.json["total"]) == (["kept"], 2)
 
 
 def test_distinct_resources(db: Database) -> None:

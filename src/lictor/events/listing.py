@@ -254,8 +254,10 @@ def page(tx: Tx, wanted: EventFilter, limit: int, offset: int = 0) -> list[Recor
 
 
 def _at(tx: Tx, positions: list[int]) -> list[Recorded]:
+    """The events at these positions, but for those that were deleted since the positions were read: on PostgreSQL each
+    statement sees what was committed before it."""
     found = {event.position: event for event in reading.at(tx, positions)} if positions else {}
-    return [found[position] for position in positions]
+    return [found[position] for position in positions if position in found]
 
 
 def _positions(tx: Tx, wanted: EventFilter, limit: int, offset: int = 0, after: After | None = None) -> list[int]:
