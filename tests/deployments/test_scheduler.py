@@ -253,7 +253,7 @@ def test_the_names_of_runs_that_are_made_together_begin_alike(api: Api) -> None:
     assert len({name.partition("-")[0] for name in names}) <= 4
 
 
-def test_a_transaction_makes_the_runs_of_a_batch_and_a_half(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_transaction_inserts_as_many_runs_as_the_setting_says(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     made, carry_out = [], scheduler.carry_out
 
     def noted(tx: Tx, plans: list[Plan]) -> int:
@@ -261,7 +261,7 @@ def test_a_transaction_makes_the_runs_of_a_batch_and_a_half(api: Api, monkeypatc
         return made[-1]
 
     monkeypatch.setattr(scheduler, "carry_out", noted)
-    api.scheduler = Scheduler(api.db, HORIZON, insert_batch=4)
+    api.scheduler = Scheduler(api.db, HORIZON, insert_batch=6)
     for number in range(5):
         api.deploy(HOURLY, name=f"d{number}")
     api.schedule()

@@ -18,9 +18,6 @@ class Scheduler(Service):
     name = "scheduler"
     # Deployments come in flocks, and what is written together costs half as much.
     gather = 0.25
-    # Batches of runs in one transaction. With more of them fewer pages of the indexes by date are written for each run,
-    # but on SQLite other writers wait meanwhile: for 750 runs up to 70 ms on a slow and busy machine.
-    together = 1.5
 
     def __init__(
         self, db: Database, horizon: Horizon, interval: float = 5.0, batch: int = 100, insert_batch: int = 500
@@ -44,9 +41,9 @@ class Scheduler(Service):
 
     def _batches(self, plans: list[Plan]) -> Iterator[list[Plan]]:
         """Of about as many runs as shall be inserted together."""
-        some, most = list[Plan](), self.together * self._insert_batch
+        some: list[Plan] = []
         for one in scheduler.alike_together(plans):
-            if some and sum(len(other.new) for other in some) + len(one.new) > most:
+            if some and sum(len(other.new) for other in some) + len(one.new) > self._insert_batch:
                 yield some
                 some = []
             some.append(one)
