@@ -24,20 +24,21 @@ LOADS: dict[str, loads.Load] = {
     "scheduler": loads.Schedules(),
     "poll": polls.Polls(),
 }
-# Units of a round: the reference is so much slower that the same number would take it hours.
+# Units of a round: the reference is so much slower that the same number would take it hours, but for deployments: what
+# one costs there grows with their number.
 UNITS = {
     "life": (2000, 40),
     "logs": (2000, 60),
     "events": (10, 1),
     "late": (1000, 20),
-    "scheduler": (1000, 20),
+    "scheduler": (1000, 1000),
     "poll": (2000, 40),
     "memory": (10_000, 200),
 }
 STARTS = 5
 ROUNDS = 3
-# Where a round is mostly waiting: the reference looks for late runs every five seconds, and runs are made one by one.
-FEWER_ROUNDS = {"late": 2}
+# Where a round takes minutes: the reference looks for late runs every five seconds, and needs two for the deployments.
+FEWER_ROUNDS = {"late": 2, "scheduler": 2}
 # Benches that need no opponent, or bring their own.
 ALONE: dict[str, Callable[[argparse.Namespace], int]] = {
     "automations": automations.run,
@@ -51,9 +52,9 @@ def arguments() -> argparse.Namespace:
         "bench", nargs="?", default="all", choices=[*LOADS, "start", "memory", *ALONE, "all", "profile"]
     )
     parser.add_argument("load", nargs="?", default="life", choices=list(LOADS), help="what to profile")
-    parser.add_argument("--units", type=int, help="units of a round for Lictor (the reference takes 1/50 of it)")
+    parser.add_argument("--units", type=int, help="units of a round for Lictor (the reference takes a part of it)")
     parser.add_argument("--clients", type=int, default=8, help="concurrent keep-alive connections (8)")
-    parser.add_argument("--rounds", type=int, help="rounds of each server, interleaved (3; late: 2)")
+    parser.add_argument("--rounds", type=int, help="rounds of each server, interleaved (3; late, scheduler: 2)")
     parser.add_argument("--database", choices=["sqlite", "postgres"], default="sqlite")
     parser.add_argument("--reference", type=Path, metavar="PREFECT", help="`prefect` command of an environment with it")
     parser.add_argument("--without-lictor", action="store_true", help="measure the reference alone")
@@ -106,8 +107,8 @@ def run(name: str, pair: list[Opponent], options: argparse.Namespace) -> dict[st
 def opponents(options: argparse.Namespace, bench: str) -> Iterator[list[Opponent]]:
     """Both servers, fresh and running, each with a database of its own."""
     mine, theirs = UNITS.get(bench, (0, 0))
-    if options.units:
-        mine, theirs = options.units, max(1, options.units // 50)
+    if options.units and mine:
+        mine, theirs = options.units, max(1, options.units * theirs // mine)
     with tempfile.TemporaryDirectory(prefix="bench-") as directory, contextlib.ExitStack() as stack:
         home = Path(directory)
         home.chmod(0o755)  # PostgreSQL may run as another user

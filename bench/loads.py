@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import time
@@ -153,7 +154,7 @@ class Schedules(Late):
     async def prepare(self, server: Server, units: int, clients: int) -> None:
         self._flow_id = await make_flow(server)
         self._ids = []
-        numbers = iter(range(units))
+        numbers = itertools.count()
 
         async def unit(link: Connection, work: Work) -> bool:
             number = next(numbers)
@@ -164,7 +165,8 @@ class Schedules(Late):
             self._ids += [] if made is None else [made.json()["id"]]
             return made is not None
 
-        await drive(server, units, clients, unit)
+        while left := units - len(self._ids):  # the reference gives some up
+            await drive(server, left, clients, unit)
 
     async def __call__(self, server: Server, units: int, clients: int) -> Work:
         left = iter(self._ids)

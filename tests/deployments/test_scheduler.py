@@ -244,6 +244,22 @@ def test_a_round_takes_no_more_than_a_batch(api: Api) -> None:
     assert api.value("select count(*) from flow_run") == 15
 
 
+def test_a_transaction_plans_as_many_deployments_as_the_setting_says(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned, carry_out = [], scheduler.carry_out
+
+    def noted(tx: Tx, plans: list[Plan]) -> int:
+        planned.append(len(plans))
+        return carry_out(tx, plans)
+
+    monkeypatch.setattr(scheduler, "carry_out", noted)
+    api.scheduler = Scheduler(api.db, HORIZON, batch=2)
+    for number in range(5):
+        api.deploy(HOURLY, name=f"d{number}")
+    assert api.schedule() == 5
+    assert planned == [2, 2, 1]
+    assert api.scheduler.batch == 8
+
+
 def test_the_names_of_runs_that_are_made_together_begin_alike(api: Api) -> None:
     for name in "ab":
         api.deploy(CRON, name=name)

@@ -114,6 +114,31 @@ def test_nudges_are_gathered_into_one_round_but_none_is_lost_and_nobody_waits_fo
     assert service.rounds == 3
 
 
+def test_a_round_waits_until_no_nudge_comes_any_more_but_not_for_ever(db: Database) -> None:
+    service = Counting()
+    service.gather, service.gather_at_most = 0.05, HOUR
+
+    async def nudged_until(stop: Callable[[], bool]) -> None:
+        while not stop():
+            service.nudge()
+            await asyncio.sleep(0)
+
+    async def scenario() -> None:
+        supervisor = supervised(db, service)
+        await supervisor.start()
+        await soon(lambda: service.rounds == 1)
+        until = asyncio.get_running_loop().time() + 5 * service.gather
+        await nudged_until(lambda: asyncio.get_running_loop().time() > until)
+        assert service.rounds == 1
+        await soon(lambda: service.rounds == 2)
+        service.gather_at_most = 2 * service.gather
+        async with asyncio.timeout(30):
+            await nudged_until(lambda: service.rounds == 3)
+        await supervisor.stop()
+
+    asyncio.run(scenario())
+
+
 def test_a_full_batch_is_followed_by_the_next_without_a_wait(db: Database) -> None:
     service = Counting(does=lambda rounds: 100 if rounds < 5 else 3)
     service.batch = 100

@@ -16,13 +16,20 @@ log = logging.getLogger(__name__)
 class Job:
     """One body to run, with somewhere to put the outcome: an asyncio future of a loop, or an event to wait for."""
 
-    __slots__ = ("args", "body", "done", "error", "future", "kwargs", "outbox", "reads", "result")
+    __slots__ = ("args", "behind", "body", "done", "error", "future", "kwargs", "outbox", "reads", "result")
 
     def __init__(
-        self, body: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], *, reads: bool = False
+        self,
+        body: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        reads: bool = False,
+        behind: bool = False,
     ) -> None:
         self.body = body
         self.reads = reads  # the body only reads: no transaction block is needed around it
+        self.behind = behind  # where there is one writer, others go first (see `turns`)
         self.args = args
         self.kwargs = kwargs
         self.result: Any = None

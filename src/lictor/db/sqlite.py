@@ -1,13 +1,14 @@
 """SQLite: one writer thread that commits in groups, and reader threads on WAL snapshots.
 
 Every write body goes to one queue. The writer takes what is there, runs it in one transaction and commits once: sixteen
-clients that wait share one fsync, and nobody ever meets "database is locked" in this process. A body that fails undoes
-only what it did itself. Other processes (``--workers N``, ``lictor database``) are met at ``begin immediate``, which
-waits its turn.
+clients that wait share one fsync (`turns` tells who is next), and nobody ever meets "database is locked" in this
+process. A body that fails undoes only what it did itself. Other processes (``--workers N``, ``lictor database``) are
+met at ``begin immediate``, which waits its turn.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -16,7 +17,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, Concatenate, ParamSpec, TypeVar
 from uuid import UUID
 
@@ -26,6 +27,7 @@ import msgspec
 from lictor.db import migrate
 from lictor.db.dialect import SQLITE, Compiled
 from lictor.db.jobs import Job, Outboxes, deliver
+from lictor.db.turns import Turns
 from lictor.db.tx import Database, LostRace, Row, Tx
 from lictor.kit import times
 from lictor.kit.errors import Conflict, LictorError, Unavailable, Unprocessable
@@ -33,9 +35,9 @@ from lictor.kit.errors import Conflict, LictorError, Unavailable, Unprocessable
 log = logging.getLogger(__name__)
 
 R = TypeVar("R")
+T = TypeVar("T")
 P = ParamSpec("P")
 
-BATCH = 128
 TRIES = 5
 BUSY_TIMEOUT_MS = 10_000
 STATEMENTS_KEPT = 500  # prepared, on each connection
@@ -111,6 +113,11 @@ class SqliteDatabase(Database):
 
     def write(self, body: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
         return self._submit(self._writes, Job(body, args, kwargs))
+
+    async def write_each(self, body: Callable[[Tx, T], R], each: Iterable[T]) -> list[R]:
+        jobs = [Job(body, (one,), {}, behind=True) for one in each]
+        results: list[R] = await asyncio.gather(*[self._submit(self._writes, job) for job in jobs])
+        return results
 
     def read_now(self, body: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         result: R = self._submit_and_wait(self._reads, Job(body, args, kwargs))
@@ -188,10 +195,11 @@ class SqliteDatabase(Database):
         return connection
 
     def _write_loop(self, connection: apsw.Connection) -> None:
-        while (first := self._writes.get()) is not None:
+        turns = Turns(self._writes)
+        while (first := turns.first()) is not None:
             batch: list[Job] = []
             try:
-                self._committed(_run_batch(connection, self._waiting(first), batch))
+                self._committed(_run_batch(connection, turns.together(first), batch))
             except BaseException as error:  # whatever it is: nobody may wait for ever, and the thread goes on
                 for job in batch:
                     job.fail(_translate(error))
@@ -200,19 +208,6 @@ class SqliteDatabase(Database):
             with suppress(apsw.Error):
                 connection.pragma("wal_checkpoint", "passive")
             connection.close()
-
-    def _waiting(self, first: Job) -> Iterator[Job]:
-        """The first job and those that wait when it is done, and so on: what comes while others run joins them."""
-        yield first
-        for _ in range(BATCH - 1):
-            try:
-                job = self._writes.get_nowait()
-            except Empty:
-                return
-            if job is None:
-                self._writes.put(None)  # close() after what is queued
-                return
-            yield job
 
     def _read_loop(self, connection: apsw.Connection) -> None:
         connection.pragma("query_only", 1)

@@ -13,6 +13,7 @@ from lictor.db.where import Where
 from lictor.kit.errors import LictorError
 
 R = TypeVar("R")
+T = TypeVar("T")
 P = ParamSpec("P")
 Row = Sequence[Any]
 
@@ -156,6 +157,13 @@ class Database(ABC):
     @abstractmethod
     def write(self, body: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> Awaitable[R]:
         """Run a body in a transaction; the awaitable is done when the commit is durable."""
+
+    async def write_each(self, body: Callable[[Tx, T], R], each: Iterable[T]) -> list[R]:
+        """Run a body for each of these, none of which depends on another: for services, whose bodies take a while.
+
+        Where there is one writer, others go first, and several share a transaction as long as nobody else waits.
+        """
+        return [await self.write(body, one) for one in each]
 
     @abstractmethod
     def read_now(self, body: Callable[Concatenate[Tx, P], R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -7,10 +7,10 @@ Nothing is handed from one round to the next in memory, so a process that dies t
 
 **The supervisor** gives each service a task: a round, then a wait of the interval, give or take a tenth so that
 replicas do not beat in time. A service with a `batch` that got a full one goes on at once. `nudge()` ends the wait
-early, from any thread (with `gather`, a moment later, so that one round does what several are about); it is a hint that
-there is work, and losing it costs no more than an interval. A round that
-fails is logged with its error and tried again after a wait that doubles up to a minute. The supervisor remembers when
-each service last came through, for the health page and for those who wonder whether anything runs.
+early, from any thread (with `gather`, when no other has come for a moment, so that one round does what several are
+about); it is a hint that there is work, and losing it costs no more than an interval. A round that fails is logged with
+its error and tried again after a wait that doubles up to a minute. The supervisor remembers when each service last
+came through, for the health page and for those who wonder whether anything runs.
 
 **Leadership** saves work; it does not make anything correct. Any number of processes may serve one database: workers
 of one server, replicas behind a load balancer. Were each to run every service, the rounds would find each other's

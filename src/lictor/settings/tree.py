@@ -276,7 +276,12 @@ class Scheduler(Group, frozen=True):
     recent_deployments_loop_seconds: Annotated[
         float, about("Seconds between looks at deployments that just changed.", ge=0)
     ] = 5.0
-    deployment_batch_size: Annotated[int, _scheduler("Deployments in a round.", "DEPLOYMENT_BATCH_SIZE", ge=1)] = 100
+    deployment_batch_size: Annotated[
+        int,
+        _scheduler(
+            "Schedules planned at a time; a round takes up to four times as many.", "DEPLOYMENT_BATCH_SIZE", ge=1
+        ),
+    ] = 100
     max_runs: Annotated[int, _scheduler("Most runs ahead for a schedule.", "MAX_RUNS", ge=0)] = 100
     min_runs: Annotated[int, _scheduler("Fewest runs ahead for a schedule.", "MIN_RUNS", ge=0)] = 3
     max_scheduled_time: Annotated[timedelta, _scheduler("How far ahead at most.", "MAX_SCHEDULED_TIME")] = seconds(
