@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from tests.events.samples import ALL, an_event, write
 
 from lictor.db import Database, Tx
-from lictor.events import counting, listing, matching
+from lictor.events import counting, listing, matching, narrowing
 from lictor.events.counting import Countable, CountQuery, TimeUnit
 from lictor.events.filters import EventFilter
+from lictor.events.remembering import Memory
 from lictor.events.streaming import AHEAD
 from lictor.kit.errors import Unprocessable
 
@@ -39,7 +40,7 @@ def by_sql(db: Database, filter: EventFilter) -> list[int]:
         found = [one.position for one in listing.page(tx, filter, 50)]
         assert listing.page(tx, filter, 2, 1) == listing.page(tx, filter, 50)[1:3]
         assert len(found) == listing.count(tx, filter)
-        first = listing.first_page(tx, filter, 50)
+        first = listing.first_page(tx, filter, 50, Memory())
         assert (len(found), [one.id for one in listing.page(tx, filter, 50)]) == (
             first.total,
             [e.id for e in first.events],
@@ -51,7 +52,7 @@ def by_sql(db: Database, filter: EventFilter) -> list[int]:
 
 def by_counts(db: Database, filter: EventFilter, countable: Countable) -> int:
     query = CountQuery(filter, TimeUnit.week, 52.0)
-    return sum(each.count for each in db.read_now(counting.count, countable, query))
+    return sum(each.count for each in db.read_now(counting.count, countable, query, Memory()))
 
 
 def by_hand(db: Database, filter: EventFilter) -> list[int]:
@@ -64,8 +65,8 @@ def found(db: Database, **keys: Any) -> str:
     filter = wanted(**keys)
     answers = [by_sql(db, filter), by_hand(db, filter)]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(listing, "FEW", 0)
-        patch.setattr(listing, "FEW_TO_COUNT", 0)
+        patch.setattr(narrowing, "FEW", 0)
+        patch.setattr(narrowing, "FEW_TO_COUNT", 0)
         answers.append(by_sql(db, filter))
     assert answers[0] == answers[1] == answers[2], answers
     if not filter.distinct:

@@ -14,9 +14,10 @@ from tests.events.test_filters import by_counts, by_hand, by_sql, wanted
 from lictor.db import Database, Tx, sql
 from lictor.db.migrate import migrations
 from lictor.db.statement import composed
-from lictor.events import counting, listing, loops, naming, store, tallies
+from lictor.events import counting, listing, loops, naming, narrowing, store, tallies
 from lictor.events.counting import Countable, CountQuery
 from lictor.events.loops import Retention
+from lictor.events.remembering import Memory
 from lictor.events.types import Event
 
 NUMBERED = sql("test.numbered_names", str, "select name from event_name order by name")
@@ -101,7 +102,10 @@ def made(batch: list[Any]) -> list[Event]:
 
 
 def by_name(db: Database, **keys: Any) -> dict[str, int]:
-    return {one.value: one.count for one in db.read_now(counting.count, Countable.event, CountQuery(wanted(**keys)))}
+    return {
+        one.value: one.count
+        for one in db.read_now(counting.count, Countable.event, CountQuery(wanted(**keys)), Memory())
+    }
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -121,7 +125,7 @@ def test_answers_are_those_of_looking_at_each_event(
         assert db.read_now(naming.check) == 0
         expected = by_hand(db, wanted(**keys))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(listing, "FEW", few)
+            patch.setattr(narrowing, "FEW", few)
             assert sorted(by_sql(db, wanted(**keys))) == expected
         names = db.read_now(lambda tx: [one.event for one in listing.page(tx, wanted(**keys), 100)])
         assert by_name(db, **keys) == {name: names.count(name) for name in names}

@@ -12,9 +12,10 @@ from tests.events.test_filters import wanted
 from tests.events.test_naming import forget_all
 
 from lictor.db import Database, Tx
-from lictor.events import listing, matching, sifting, tallies
+from lictor.events import listing, matching, narrowing, sifting, tallies
 from lictor.events.conditions import LAST_CHARACTER, text_behind
 from lictor.events.filters import EventFilter
+from lictor.events.remembering import Memory
 from lictor.events.streaming import AHEAD
 
 IDS = ("a", "a.1", "a.2", "ab", "b.1", "B")
@@ -49,12 +50,12 @@ def by_hand(tx: Tx, filter: EventFilter) -> list[int]:
 
 
 def pages(tx: Tx, filter: EventFilter, size: int) -> tuple[list[str], int]:
-    page = listing.first_page(tx, filter, size)
+    page = listing.first_page(tx, filter, size, Memory())
     found, total = page.events, page.total
     while page.next_token:
         at = listing.decode(page.next_token)
         assert at is not None
-        page = listing.next_page(tx, at)
+        page = listing.next_page(tx, at, Memory())
         found += page.events
     return [event.id for event in found], total
 
@@ -82,8 +83,8 @@ def test_pages_and_totals_are_those_of_looking_at_each_event(
         db.write_now(tallies.fold, 100)
     filter = wanted(**keys)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(listing, "FEW", sizes[0])
-        patch.setattr(listing, "FEW_TO_COUNT", sizes[1])
+        patch.setattr(narrowing, "FEW", sizes[0])
+        patch.setattr(narrowing, "FEW_TO_COUNT", sizes[1])
         patch.setattr(listing, "FIRST_STEP", 1)
         patch.setattr(sifting, "STRETCH", 3)
 

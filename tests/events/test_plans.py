@@ -17,6 +17,7 @@ from lictor.events import counting, listing, loops, reading, streaming, tallies
 from lictor.events.counting import Countable, CountQuery
 from lictor.events.filters import EventFilter
 from lictor.events.listing import After, Continuation
+from lictor.events.remembering import Memory
 
 EVENTS = 30_000
 FILL = f"""
@@ -46,13 +47,13 @@ def fill(tx: Tx) -> None:
 
 def ask(**wanted: Any) -> Callable[[Tx], object]:
     filter = msgspec.convert(DAY | wanted, EventFilter)
-    return lambda tx: listing.first_page(tx, filter, 50)
+    return lambda tx: listing.first_page(tx, filter, 50, Memory())
 
 
 def behind(**wanted: Any) -> Callable[[Tx], object]:
     filter = msgspec.convert(WEEKS | wanted, EventFilter)
     after = After(datetime(2026, 1, 10, tzinfo=UTC), 9)
-    return lambda tx: listing.next_page(tx, Continuation(filter, 10_000_000, 50, 9_000_000, after))
+    return lambda tx: listing.next_page(tx, Continuation(filter, 10_000_000, 50, 9_000_000, after), Memory())
 
 
 def total(**wanted: Any) -> Callable[[Tx], object]:
@@ -62,7 +63,7 @@ def total(**wanted: Any) -> Callable[[Tx], object]:
 
 def count(countable: Countable, **wanted: Any) -> Callable[[Tx], object]:
     query = msgspec.convert({"filter": DAY | wanted, "time_unit": "hour"}, CountQuery)
-    return lambda tx: counting.count(tx, countable, query)
+    return lambda tx: counting.count(tx, countable, query, Memory())
 
 
 BY_TIME, BY_NAME = "ix_events__occurred", "ix_events__event_occurred"

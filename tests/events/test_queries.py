@@ -15,6 +15,7 @@ from tests.web.client import Answer, TestClient
 from lictor.db import Database, Tx
 from lictor.events import reading, routes
 from lictor.events.ingest import Intake
+from lictor.events.remembering import Memory
 from lictor.events.streaming import EventStream, Hub
 from lictor.feed import Bell
 from lictor.kit import clock, ids
@@ -23,7 +24,7 @@ NAME = {"prefect.resource.name": "first name"}
 
 
 def api(db: Database) -> TestClient:
-    return client(db, routes.router, intake=Intake(db), stream=EventStream(db, Hub(db, Bell())))
+    return client(db, routes.router, intake=Intake(db), memory=Memory(), stream=EventStream(db, Hub(db, Bell())))
 
 
 def ask(db: Database, limit: int = 50, **wanted: Any) -> Answer:

@@ -11,6 +11,7 @@ from tests.events.samples import ALL, an_event, write
 from lictor.db import Database, Tx
 from lictor.events import listing, sifting, tallies
 from lictor.events.filters import EventFilter
+from lictor.events.remembering import Memory
 from lictor.events.types import Event
 from lictor.kit import text_search
 
@@ -40,12 +41,12 @@ def meant(events: list[Event], query: str, lowered: bool) -> list[Event]:
 
 def pages(tx: Tx, wanted: EventFilter, size: int) -> tuple[list[str], set[int]]:
     """The ids on all pages, and what the pages say of how many there are."""
-    page = listing.first_page(tx, wanted, size)
+    page = listing.first_page(tx, wanted, size, Memory())
     found, totals = page.events, {page.total}
     while page.next_token:
         at = listing.decode(page.next_token)
         assert at is not None
-        page = listing.next_page(tx, at)
+        page = listing.next_page(tx, at, Memory())
         found, totals = found + page.events, totals | {page.total}
     return [event.id for event in found], totals
 
@@ -87,14 +88,14 @@ def test_a_token_tells_where_the_next_page_begins(db: Database) -> None:
     """And one that tells only how many to leave out is good, too."""
     events = [an_event("e", n) for n in range(10)]
     write(db, *events)
-    first = db.read_now(listing.first_page, filter(), 3)
+    first = db.read_now(listing.first_page, filter(), 3, Memory())
     assert first.next_token is not None
     at = listing.decode(first.next_token)
     assert at is not None
     assert at.after is not None
     assert at.after.occurred == events[7].occurred
     older = msgspec.structs.replace(at, after=None)
-    assert db.read_now(listing.next_page, older).events == db.read_now(listing.next_page, at).events
+    assert db.read_now(listing.next_page, older, Memory()).events == db.read_now(listing.next_page, at, Memory()).events
 
 
 def test_a_name_that_is_found_is_counted_without_its_events(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +105,7 @@ def test_a_name_that_is_found_is_counted_without_its_events(db: Database, monkey
     counted: list[Any] = []
     monkeypatch.setattr(sifting, "STRETCH", 4)
     monkeypatch.setattr(sifting, "_count", lambda *args: counted.append(args) or 0)
-    assert db.read_now(listing.first_page, filter(text={"query": "kept late"}), 3).total == 40
+    assert db.read_now(listing.first_page, filter(text={"query": "kept late"}), 3, Memory()).total == 40
     assert not counted
-    db.read_now(listing.first_page, filter(text={"query": "late"}), 3)
+    db.read_now(listing.first_page, filter(text={"query": "late"}), 3, Memory())
     assert counted

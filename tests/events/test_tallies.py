@@ -18,6 +18,7 @@ from lictor.db.statement import composed
 from lictor.events import conditions, counting, listing, loops, reading, spans, store, tallies
 from lictor.events.counting import Countable, CountQuery
 from lictor.events.filters import EventFilter
+from lictor.events.remembering import Memory
 from lictor.events.types import Event
 from lictor.kit import clock
 
@@ -50,9 +51,9 @@ def a_filter(since: datetime, until: datetime, **wanted: Any) -> dict[str, Any]:
 def answers(db: Database, wanted: dict[str, Any], unit: str, interval: float) -> list[Any]:
     filter = msgspec.convert(wanted, EventFilter)
     query = msgspec.convert({"filter": wanted, "time_unit": unit, "time_interval": interval}, CountQuery)
-    found: list[Any] = [db.read_now(listing.first_page, filter, 0).total]
+    found: list[Any] = [db.read_now(listing.first_page, filter, 0, Memory()).total]
     for countable in (Countable.day, Countable.time, Countable.event):
-        found.append(db.read_now(counting.count, countable, query))
+        found.append(db.read_now(counting.count, countable, query, Memory()))
     return found
 
 
@@ -187,7 +188,7 @@ def test_the_ends_of_time_can_be_asked_for(db: Database) -> None:
     write(db, *(event_at(at, "a") for at in ends))
     fold(db)
     filter = msgspec.convert(a_filter(ends[0], ends[2]), EventFilter)
-    assert db.read_now(listing.first_page, filter, 0).total == 3
+    assert db.read_now(listing.first_page, filter, 0, Memory()).total == 3
 
 
 @pytest.mark.only_on("postgres")

@@ -18,6 +18,7 @@ from lictor.deployments.status import queues_polled
 from lictor.deployments.store import delete_of_flows
 from lictor.events import store as event_log
 from lictor.events.ingest import EventLimits, Intake
+from lictor.events.remembering import Memory
 from lictor.events.streaming import EventStream, Hub
 from lictor.feed import Bells
 from lictor.flow_runs import heartbeats
@@ -67,6 +68,7 @@ def bind(settings: Settings, db: Database, bells: Bells, cipher: Cipher) -> dict
         Going: Going(partial(forget_flows, waits), delete_of_flows),
         Hall: Hall(db, bells.of(delivery.TOPIC)),
         LogStream: LogStream(bells.of(logs.TOPIC), streaming),
+        Memory: Memory(),
         EventStream: EventStream(
             db,
             Hub(db, bells.of(event_log.TOPIC)),

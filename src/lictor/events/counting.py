@@ -7,15 +7,18 @@ from bisect import bisect_right
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
 from lictor.db import Tx, Where
-from lictor.events import conditions, listing, mentions, settling, sifting, tallies
+from lictor.events import asking, conditions, mentions, narrowing, settling, sifting, tallies
 from lictor.events.filters import EventFilter, Order
-from lictor.events.listing import Narrowed
+from lictor.events.narrowing import Narrowed
+from lictor.events.recalling import Period, recall
+from lictor.events.remembering import Memory
+from lictor.events.tallies import AsOf
 from lictor.events.types import RESOURCE_NAME
 from lictor.kit import clock, times
 from lictor.kit.errors import Unprocessable
@@ -67,18 +70,28 @@ class EventCount(Struct):
     end_time: datetime
 
 
-def count(tx: Tx, countable: Countable, query: CountQuery) -> list[EventCount]:
+class Asked(NamedTuple):
+    """A filter as it was asked and as it is settled, and when that was."""
+
+    filter: EventFilter
+    wanted: EventFilter
+    as_of: AsOf
+
+
+def count(tx: Tx, countable: Countable, query: CountQuery, memory: Memory) -> list[EventCount]:
     """Raises Unprocessable for more than a thousand spans, whatever is counted, as the reference."""
+    as_of = tallies.as_of(tx)
     wanted = settling.settled(tx, query.filter)
+    asked = Asked(query.filter, wanted, as_of)
     try:
         size = timedelta(seconds=SECONDS[query.time_unit] * query.time_interval)
         check_spans(wanted, size)
         if countable == Countable.time:
-            return _by_time(tx, wanted, query.time_unit, size)
+            return _by_time(tx, asked, query.time_unit, size, memory)
         if countable == Countable.day:
             day = timedelta(days=1)
             check_spans(wanted, day)
-            return _by_time(tx, wanted, TimeUnit.day, day)
+            return _by_time(tx, asked, TimeUnit.day, day, memory)
     except OverflowError:
         raise Unprocessable("The given interval reaches beyond the years 1 to 9999.") from None
     return _by_name(tx, wanted) if countable == Countable.event else _by_resource(tx, wanted)
@@ -112,17 +125,18 @@ def _end(moment: datetime, unit: TimeUnit) -> datetime:
     return PIVOT + timedelta(seconds=SECONDS[unit]) * (since_pivot + 1) - MICROSECOND
 
 
-def _by_time(tx: Tx, wanted: EventFilter, unit: TimeUnit, size: timedelta) -> list[EventCount]:
-    since, until = listing.period(wanted)
+def _by_time(tx: Tx, asked: Asked, unit: TimeUnit, size: timedelta, memory: Memory) -> list[EventCount]:
+    wanted = asked.wanted
+    since, until = narrowing.period(wanted)
     edges = bounds(since, until, unit, size)
     if len(edges) < 2:
         return []
     counts = _tallied(tx, wanted, edges) if since <= until else [0] * len(edges)
     if counts is None:
-        counts = _sifted(tx, wanted, edges)
+        counts = _remembered(tx, asked, edges, memory)
     if counts is None:
-        found = listing.to_count(tx, wanted, listing.FEW)
-        counts = _of_few(tx, found, edges) if found.few else _of_spans(tx, wanted, edges)
+        counts = _counted(tx, wanted, edges)
+        asking.note(tx, memory, asked.filter, wanted, asked.as_of, sum(counts))
     return [
         EventCount(str(index), low.isoformat(), counts[index], low, high - MICROSECOND)
         for index, (low, high) in enumerate(pairwise(edges))
@@ -133,9 +147,27 @@ def _tallied(tx: Tx, wanted: EventFilter, edges: list[datetime]) -> list[int] | 
     names = conditions.names_alone(wanted)
     if names is None:
         return None
-    since, until = listing.period(wanted)
-    spans = [(max(low, since), min(high - MICROSECOND, until)) for low, high in pairwise(edges)]
-    return tallies.counts(tx, spans, names)
+    return tallies.counts(tx, _spans(wanted, edges), names)
+
+
+def _spans(wanted: EventFilter, edges: list[datetime]) -> list[Period]:
+    """Both ends included."""
+    since, until = narrowing.period(wanted)
+    return [(max(low, since), min(high - MICROSECOND, until)) for low, high in pairwise(edges)]
+
+
+def _remembered(tx: Tx, asked: Asked, edges: list[datetime], memory: Memory) -> list[int] | None:
+    question = asking.how_many(tx, memory, asked.filter, asked.wanted, asked.as_of)
+    recalled = None if question is None else recall(tx, memory, question, _spans(asked.wanted, edges))
+    return None if recalled is None else recalled.counts()
+
+
+def _counted(tx: Tx, wanted: EventFilter, edges: list[datetime]) -> list[int]:
+    counts = _sifted(tx, wanted, edges)
+    if counts is not None:
+        return counts
+    found = narrowing.to_count(tx, wanted, narrowing.FEW)
+    return _of_few(tx, found, edges) if found.few else _of_spans(tx, wanted, edges)
 
 
 def _of_few(tx: Tx, found: Narrowed, edges: list[datetime]) -> list[int]:
@@ -148,7 +180,7 @@ def _of_few(tx: Tx, found: Narrowed, edges: list[datetime]) -> list[int]:
 
 def _sifted(tx: Tx, wanted: EventFilter, edges: list[datetime]) -> list[int] | None:
     """By looking through the log, if there is no other way."""
-    where = listing.to_sift(tx, wanted)
+    where = narrowing.to_sift(tx, wanted)
     if where is None:
         return None
     counts = [0] * len(edges)
@@ -162,9 +194,9 @@ def _sifted(tx: Tx, wanted: EventFilter, edges: list[datetime]) -> list[int] | N
 
 
 def _of_spans(tx: Tx, wanted: EventFilter, edges: list[datetime]) -> list[int]:
-    since, until = listing.period(wanted)
+    since, until = narrowing.period(wanted)
     clipped = [max(edges[0], since), *edges[1:-1], min(edges[-1], until + MICROSECOND)]
-    return _of_parts(tx, listing.to_count(tx, wanted, listing.FEW, occurred=False), clipped)
+    return _of_parts(tx, narrowing.to_count(tx, wanted, narrowing.FEW, occurred=False), clipped)
 
 
 def _of_parts(tx: Tx, found: Narrowed, edges: list[datetime]) -> list[int]:
@@ -217,16 +249,16 @@ _NAMES_WITHOUT = f"""
 
 def _by_name(tx: Tx, wanted: EventFilter) -> list[EventCount]:
     names = conditions.names_alone(wanted)
-    tallied = None if names is None else tallies.by_name(tx, listing.period(wanted), names)
+    tallied = None if names is None else tallies.by_name(tx, narrowing.period(wanted), names)
     if tallied is not None:
         return [EventCount(row.event, row.event, row.events, row.oldest, row.latest) for row in tallied]
-    where = listing.to_sift(tx, wanted)
+    where = narrowing.to_sift(tx, wanted)
     if where is not None:
         return _added(tx, wanted, where, _NAMES_OF_FEW)
-    beside = listing.beside(tx, wanted)
+    beside = narrowing.beside(tx, wanted)
     if beside is not None:
         return _by_number(tx, beside)
-    found = listing.narrowed(tx, wanted)
+    found = narrowing.narrowed(tx, wanted)
     text = _NAMES_OF_FEW.replace("{source}", found.source) if found.few else _NAMES
     return tx.composed(EventCount, text, found.where)
 
@@ -272,10 +304,10 @@ _RESOURCES = f"""
 
 
 def _by_resource(tx: Tx, wanted: EventFilter) -> list[EventCount]:
-    where = listing.in_log(tx, wanted)
+    where = narrowing.in_log(tx, wanted)
     if where is not None:
         return _added(tx, wanted, where, _RESOURCES)
-    found = listing.narrowed(tx, wanted)
+    found = narrowing.narrowed(tx, wanted)
     text = _RESOURCES.replace("{source}", found.source)
     return tx.composed(EventCount, text, found.where)
 

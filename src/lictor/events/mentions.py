@@ -70,11 +70,15 @@ class Mention(NamedTuple):
         if occurred:
             conditions.add_period(found, self.rest, "r")
         self._add_kinds(found, "r")
-        _add_names_beside(found, self.rest)
+        add_names_beside(found, self.rest)
         for other in self.others:
-            rows = alone(equals_any(on("o.resource_id"), other.ids, "text"))
-            other._add_kinds(rows, "o")
-            found.add_exists(OF_SAME_EVENT, rows)
+            found.add_exists(OF_SAME_EVENT, other.rows("o"))
+
+    def rows(self, alias: str) -> Where:
+        """Conditions on the rows of its resources, but for what it asks beside them."""
+        found = alone(equals_any(on(f"{alias}.resource_id"), self.ids, "text"))
+        self._add_kinds(found, alias)
+        return found
 
     def add_rest(self, found: Where) -> None:
         """What they do not tell, as conditions on `events e`."""
@@ -164,7 +168,7 @@ def candidates(wanted: EventFilter) -> list[tuple[Where, bool]]:
     return found + [(alone(in_range("r.resource_id", known)), False) for known in prefixes if known]
 
 
-def _add_names_beside(found: Where, wanted: EventFilter) -> None:
+def add_names_beside(found: Where, wanted: EventFilter) -> None:
     """What is said of names, by their numbers beside `event_resources r`; the event is looked at for what is none."""
     numbered = names(wanted, "n.name")
     if numbered:

@@ -14,6 +14,7 @@ from lictor.events.counting import Countable, CountQuery, EventCount
 from lictor.events.filters import EventFilter
 from lictor.events.ingest import EventCreate, EventLimits, Intake
 from lictor.events.listing import MOST_ON_A_PAGE, Slice
+from lictor.events.remembering import Memory
 from lictor.events.streaming import EventStream
 from lictor.events.types import ReceivedEvent
 from lictor.kit.errors import FieldError, Invalid, Refused
@@ -60,19 +61,21 @@ class EventPage(Struct):
 
 
 @router.post("/filter")
-async def read_events(body: EventQuery, db: Database, settings: Settings, request: Request) -> EventPage:
-    found = await db.read(listing.first_page, body.filter or EventFilter(), body.limit)
+async def read_events(
+    body: EventQuery, db: Database, memory: Memory, settings: Settings, request: Request
+) -> EventPage:
+    found = await db.read(listing.first_page, body.filter or EventFilter(), body.limit, memory)
     return _page(found, request, settings)
 
 
 @router.get("/filter/next")
 async def read_account_events_page(
-    page_token: Annotated[str, Query("page-token")], db: Database, settings: Settings, request: Request
+    page_token: Annotated[str, Query("page-token")], db: Database, memory: Memory, settings: Settings, request: Request
 ) -> EventPage:
     at = listing.decode(page_token)
     if at is None:
         raise Refused
-    return _page(await db.read(listing.next_page, at), request, settings)
+    return _page(await db.read(listing.next_page, at, memory), request, settings)
 
 
 def _page(found: Slice, request: Request, settings: Settings) -> EventPage:
@@ -82,8 +85,10 @@ def _page(found: Slice, request: Request, settings: Settings) -> EventPage:
 
 
 @router.post("/count-by/{countable}")
-def count_account_events(countable: Countable, body: CountQuery, db: Database) -> Awaitable[list[EventCount]]:
-    return db.read(counting.count, countable, body)
+def count_account_events(
+    countable: Countable, body: CountQuery, db: Database, memory: Memory
+) -> Awaitable[list[EventCount]]:
+    return db.read(counting.count, countable, body, memory)
 
 
 @router.websocket("/in")

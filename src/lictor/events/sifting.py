@@ -92,19 +92,19 @@ def first(tx: Tx, wanted: EventFilter, where: Where, many: int) -> list[int]:
 
 def page(tx: Tx, wanted: EventFilter, where: Where, many: int) -> Sifted:
     """The same, with how many there are."""
-    decided = _decided(tx, wanted)
-    undecided = _but(where, decided.names)
+    by_name = decided(tx, wanted)
+    undecided = _but(where, by_name.names)
     found: list[Row] = []
-    total = decided.meant
+    total = by_name.meant
     for stretch in stretches(tx, wanted):
         left = many - len(found)
-        if not left and decided.all:
+        if not left and by_name.all:
             break
         here = _rows(tx, wanted.order, where, stretch, left) if left else []
         found += here
         if len(here) < left:
-            total += sum(row.event not in decided.names for row in here)
-        elif not decided.all:
+            total += sum(row.event not in by_name.names for row in here)
+        elif not by_name.all:
             total += _count(tx, undecided, stretch)
     return Sifted([row.position for row in found], total)
 
@@ -118,8 +118,8 @@ def _count(tx: Tx, where: Where, stretch: Period) -> int:
     return int(tx.composed(int, COUNT, where, since=stretch[0], until=stretch[1])[0])
 
 
-def _decided(tx: Tx, wanted: EventFilter) -> Decided:
-    """By the names of events, if nothing but a text is asked for beside names and a time."""
+def decided(tx: Tx, wanted: EventFilter) -> Decided:
+    """What the names of events tell alone, if nothing but a text is asked for beside names and a time."""
     names = conditions.names_alone(replace(wanted, text=None))
     if wanted.text is None or names is None:
         return Decided()

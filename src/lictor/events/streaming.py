@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Raw, Struct
 
 from lictor.db import Database, Tx, sql
-from lictor.events import listing, reading
+from lictor.events import narrowing, reading
 from lictor.events.filters import EventFilter, Order
 from lictor.events.matching import Line, matcher
 from lictor.feed import Bell, Positions
@@ -343,7 +343,7 @@ PLACES = sql(
 
 
 def _page(tx: Tx, wanted: EventFilter, size: int, behind: _Place | None) -> list[_Place]:
-    found = listing.narrowed(tx, wanted)
+    found = narrowing.narrowed(tx, wanted)
     at = found.at
     if behind is not None:
         row = f"({at}.occurred, {at}.position) > ({{ts:occurred}}, {{int:position}})"

@@ -12,6 +12,9 @@ A question takes whole days and quarters from the tallies, edges from the events
 folded yet, which is little, from the log; one statement does it all, so it sees one state of things. An answer is
 exact, whether the service runs or not. Retention takes what it deletes out of the tallies, in its transaction.
 
+Whatever changes tallies has a number, higher than all before, and leaves it with each slot that it changed: what one
+statement told of a slot's folded events and its number holds for as long as the slot has that number (`recalling`).
+
 With several writers (PostgreSQL) an event may become visible after later ones were folded: the positions that a round
 passed without seeing are gaps, looked for again for `GAP_SECONDS`; what is committed later than that `check` finds.
 """
@@ -27,16 +30,28 @@ from msgspec import Struct
 
 from lictor.db import Database, Tx, Where, sql
 from lictor.events import naming
-from lictor.events.spans import DAY, QUARTER, Pieces, Stretches, end, floor
+from lictor.events.spans import DAY, QUARTER, TICK, Pieces, Stretches, end, floor
 from lictor.feed.positions import GAP_SECONDS, MOST_GAPS
-from lictor.kit import clock
+from lictor.kit import clock, times
 from lictor.loops import Service
 
 # With more than so many events to fold, after an upgrade for instance, a question reads the events alone.
 MOST_FRESH = 50_000
 BATCH = 2_000
 
-LOCK = sql("event_tallies.lock", int, "select position from event_tally_progress where id = 1 {for_update}")
+
+class Progress(Struct):
+    """Up to where events were folded, and the number of the last change."""
+
+    position: int
+    changed: int
+
+
+LOCK = sql(
+    "event_tallies.lock",
+    Progress,
+    "select p.position, p.changed from event_tally_progress p where p.id = 1 {for_update}",
+)
 FRESH = sql(
     "event_tallies.fresh",
     int,
@@ -63,20 +78,65 @@ _ADD = """
     where %s
     group by 1, 2, 3
 """
+
+
+class AsOf(Struct):
+    """How many positions wait to be folded, up to where they were, and the number of the last change."""
+
+    waiting: int
+    position: int
+    changed: int
+
+
+class Slot(Struct, frozen=True, order=True):
+    """A quarter of an hour, or a day."""
+
+    level: int
+    slot: datetime
+
+
 FOLD = sql(
     "event_tallies.fold",
-    None,
+    Slot,
     _ADD % "e.position {in:positions:bigint}"
     + """
     on conflict (level, slot, event) do update set events = event_tally.events + excluded.events,
         oldest = case when excluded.oldest < event_tally.oldest then excluded.oldest else event_tally.oldest end,
         latest = case when excluded.latest > event_tally.latest then excluded.latest else event_tally.latest end
+    returning level, slot
     """,
 )
-MOVE = sql("event_tallies.move", None, "update event_tally_progress set position = :position where id = 1")
+MOVE = sql(
+    "event_tallies.move",
+    None,
+    "update event_tally_progress set position = :position, changed = :changed where id = 1",
+)
+MARK = sql(
+    "event_tallies.mark",
+    None,
+    """
+    insert into event_slot (level, slot, changed) values (:level, :slot, :changed)
+    on conflict (level, slot) do update set changed = excluded.changed
+    """,
+)
 PASS = sql("event_tallies.pass", None, "insert into event_tally_gap (position, passed) values (:position, :passed)")
 FILL = sql("event_tallies.fill", None, "delete from event_tally_gap where position {in:positions:bigint}")
 GIVE_UP = sql("event_tallies.give_up", None, "delete from event_tally_gap where passed < {ts:before}")
+
+
+AS_OF = sql(
+    "event_tallies.as_of",
+    AsOf,
+    """
+    select (select coalesce(max(e.position), 0) from events e) - p.position + (select count(*) from event_tally_gap),
+        p.position, p.changed
+    from event_tally_progress p where p.id = 1
+    """,
+)
+
+
+def as_of(tx: Tx) -> AsOf:
+    return tx.one(AS_OF) or AsOf(0, 0, 0)
 
 
 def waiting(tx: Tx) -> int:
@@ -86,7 +146,8 @@ def waiting(tx: Tx) -> int:
 
 def fold(tx: Tx, limit: int) -> int:
     """Count the next events of the log; how many there were."""
-    last = tx.one(LOCK) or 0
+    progress = _locked(tx)
+    last = progress.position
     late = tx.all(LATE)
     ahead = tx.all(NEXT, last=last, limit=limit)
     if late:
@@ -97,12 +158,26 @@ def fold(tx: Tx, limit: int) -> int:
         begin = max(last + 1, ahead[-1] - MOST_GAPS)
         missing = set(range(begin, ahead[-1])).difference(ahead)
         tx.many(PASS, [{"position": position, "passed": now} for position in sorted(missing)])
-        tx.run(MOVE, position=ahead[-1])
+        last = ahead[-1]
     if late or ahead:
         # By position: what has become visible since then is a gap, and must not be counted as well.
-        tx.run(FOLD, positions=late + ahead)
+        _mark(tx, last, progress, tx.all(FOLD, positions=late + ahead))
         naming.number(tx, late + ahead)
     return len(late) + len(ahead)
+
+
+def _locked(tx: Tx) -> Progress:
+    """Nobody else changes tallies until this is committed."""
+    return tx.one(LOCK) or Progress(0, 0)
+
+
+def _mark(tx: Tx, position: int, before: Progress, slots: Iterable[Slot]) -> None:
+    """Give slots whose tallies change a number that no change has had before, not even one of a database that was
+    here once and is gone: servers may remember it."""
+    changed = max(before.changed + 1, (clock.now() - times.EPOCH) // TICK)
+    tx.run(MOVE, position=position, changed=changed)
+    # In one order, though whoever does this holds the lock: two at once would show.
+    tx.many(MARK, [{"level": at.level, "slot": at.slot, "changed": changed} for at in sorted(set(slots))])
 
 
 class Gone(Protocol):
@@ -130,6 +205,14 @@ EMPTY = sql(
     None,
     "delete from event_tally where level = :level and slot = {ts:slot} and event = {text:event} and events <= 0",
 )
+UNMARK = sql(
+    "event_tallies.unmark",
+    None,
+    """
+    delete from event_slot where level = :level and slot = {ts:slot} and not exists (
+        select 1 from event_tally t where t.level = event_slot.level and t.slot = event_slot.slot)
+    """,
+)
 _REMAINING = """
     select {which}(e.occurred) from events e
     where e.event = {{text:event}} and e.occurred >= {{ts:slot}} and e.occurred <= {{ts:end}}"""
@@ -147,11 +230,11 @@ NARROW = sql(
 
 def forget(tx: Tx, events: Iterable[Gone]) -> Touched:
     """Take events out of the tallies that are about to be deleted; `narrow` what was touched when they are."""
-    last = tx.one(LOCK) or 0
+    progress = _locked(tx)
     gaps = set(tx.all(GAPS))
     gone: Counter[tuple[int, datetime, str]] = Counter()
     for event in events:
-        folded = event.position <= last and event.position not in gaps
+        folded = event.position <= progress.position and event.position not in gaps
         gone.update({(level, floor(event.occurred, level), event.event): int(folded) for level in (QUARTER, DAY)})
     rows = [
         {"level": level, "slot": slot, "event": event, "gone": many}
@@ -159,6 +242,9 @@ def forget(tx: Tx, events: Iterable[Gone]) -> Touched:
     ]
     tx.many(TAKE, rows)
     tx.many(EMPTY, rows)
+    slots = {Slot(level, slot) for level, slot, _ in gone}
+    _mark(tx, progress.position, progress, slots)
+    tx.many(UNMARK, [{"level": at.level, "slot": at.slot} for at in sorted(slots)])
     return rows
 
 
@@ -276,19 +362,12 @@ def by_name(tx: Tx, span: tuple[datetime, datetime], names: Where) -> list[Named
     return tx.composed(Named, _NAMES, names, **pieces.params()) if useful(tx, pieces) else None
 
 
-class Wrong(Struct):
-    """A slot whose tally is not what its events say."""
-
-    level: int
-    slot: datetime
-
-
 _FOLDED = """
     e.position <= (select p.position from event_tally_progress p where p.id = 1)
     and e.position not in (select g.position from event_tally_gap g)"""
 WRONG = sql(
     "event_tallies.wrong",
-    Wrong,
+    Slot,
     f"""
     with counted (level, slot, event, events) as (
         select l.level, case when l.level = 0 then {{quarter:e.occurred}} else {{day:e.occurred}} end, e.event, count(*)
@@ -309,17 +388,19 @@ COUNT = sql(
 )
 
 
-def check(tx: Tx) -> list[Wrong]:
+def check(tx: Tx) -> list[Slot]:
     """The slots whose tallies are not what the folded events say. There should never be one."""
     return tx.all(WRONG)
 
 
-def mend(tx: Tx, wrong: list[Wrong]) -> None:
+def mend(tx: Tx, wrong: list[Slot]) -> None:
     """Count slots again."""
-    tx.one(LOCK)
+    progress = _locked(tx)
     places = [{"level": each.level, "slot": each.slot} for each in wrong]
     tx.many(CLEAR, places)
     tx.many(COUNT, [{**place, "end": end(each.slot, each.level)} for place, each in zip(places, wrong, strict=True)])
+    _mark(tx, progress.position, progress, wrong)
+    tx.many(UNMARK, places)
 
 
 class EventTallier(Service):
