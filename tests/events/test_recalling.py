@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from tests.events.samples import an_event, write
 from tests.events.test_naming import forget_all
 
-from lictor.db import Database, Tx
-from lictor.events import asking, counting, listing, loops, narrowing, recalling, sifting, tallies
+from lictor.db import Database, Tx, open_database
+from lictor.db.statement import composed
+from lictor.events import asking, counting, listing, loops, narrowing, recalling, sifting, store, tallies
 from lictor.events.counting import Countable, CountQuery
 from lictor.events.filters import EventFilter
 from lictor.events.remembering import Memory
@@ -153,3 +155,98 @@ def test_what_is_remembered_is_what_would_be_counted_now(
                 filter = a_filter(*period, **wanted)
                 told = looked_at(db, filter)
                 assert [db.read_now(answers, filter, memory) for _ in range(2)] == [told, told]
+
+
+TEXT = {"text": {"query": "needle"}}
+DAYS = (QUARTER - 80 * HOUR, NOW)
+
+
+def asked_twice(db: Database, memory: Memory, **wanted: Any) -> int:
+    """How many there are, by two questions."""
+    [total] = {db.read_now(listing.first_page, a_filter(*DAYS, **wanted), 3, memory).total for _ in range(2)}
+    return total
+
+
+def test_one_that_comes_and_one_that_goes_in_the_same_slot_are_noticed(db: Database) -> None:
+    """Though there are as many as before, also if all that were there have gone."""
+    memory, at = Memory(), NOW - 50 * HOUR
+    write(db, event_at(at, "x.a", word="needle"), event_at(at + HOUR / 60, "x.b", word="hay"))
+    fold(db)
+    assert asked_twice(db, memory, **TEXT) == 1
+    retention = loops.Retention(timedelta(0), {})
+    for word, found in (("hay", 0), ("needle", 1), ("hay", 0)):
+        db.write_now(loops.sweep, retention, at + HOUR / 120, 10)
+        write(db, event_at(at, "x.a", word=word))
+        fold(db)
+        assert asked_twice(db, memory, **TEXT) == found
+
+
+def test_what_was_mended_is_counted_again(db: Database) -> None:
+    memory = Memory()
+    write(db, *(event_at(NOW - hours * HOUR, word="needle") for hours in (30, 50)))
+    fold(db)
+    assert asked_twice(db, memory, **TEXT) == 2
+    db.write_now(lambda tx: tx.run(composed(None, "delete from events where position = 1")))
+    db.write_now(tallies.mend, db.read_now(tallies.check))
+    assert asked_twice(db, memory, **TEXT) == 1
+
+
+def test_the_second_time_little_is_read(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor for a period that has moved on; and of a page of what is rare no more than its events."""
+    write(db, *(event_at(NOW - n * HOUR / 2, word="needle" if n % 40 == 0 else "hay") for n in range(150)))
+    fold(db)
+    memory = Memory()
+    first = db.read_now(listing.first_page, a_filter(*DAYS, **TEXT), 3, memory)
+    counted: list[list[Any]] = []
+    count = recalling._counted
+
+    def counting_them(tx: Tx, asked: recalling.Question, missing: list[Any]) -> dict[Any, Any]:
+        counted.append(missing)
+        return count(tx, asked, missing)
+
+    monkeypatch.setattr(recalling, "_counted", counting_them)
+    monkeypatch.setattr(sifting, "stretches", lambda *_: pytest.fail("the log was looked through"))
+    assert db.read_now(listing.first_page, a_filter(*DAYS, **TEXT), 3, memory).events == first.events
+    assert counted == []
+    clock.set_source(lambda: NOW + HOUR / 4)
+    later = a_filter(DAYS[0] + HOUR / 4, NOW + HOUR / 4, **TEXT)
+    assert db.read_now(listing.first_page, later, 3, memory).total == first.total == 4
+    assert len(counted[0]) == 1
+
+
+@pytest.mark.only_on("postgres")
+def test_an_answer_is_of_one_moment_whoever_writes_meanwhile(database_url: str) -> None:
+    """Each transaction takes an event away and brings another: there are always as many."""
+    db = open_database(database_url)
+    memory, at, done = Memory(), NOW - 60 * HOUR, threading.Event()
+    failed: list[BaseException] = []
+    try:
+        write(db, *(event_at(at + n * HOUR, word="needle") for n in range(20)))
+        fold(db)
+
+        def swap(tx: Tx, number: int) -> None:
+            tallies_of = loops.old(tx, None, NOW, 1)
+            loops.delete(tx, tallies_of)
+            store.emit_all(tx, [event_at(tallies_of[0].occurred + (7 * number % 11) * HOUR, word="needle")])
+
+        def write_on() -> None:
+            try:
+                number = 0
+                while not done.is_set():
+                    number += 1
+                    db.write_now(swap, number)
+                    if number % 3 == 0:
+                        fold(db)
+            except BaseException as error:
+                failed.append(error)
+
+        writer = threading.Thread(target=write_on)
+        writer.start()
+        filter = a_filter(at - HOUR, NOW + 24 * HOUR, **TEXT)
+        totals = {db.read_now(listing.first_page, filter, 0, memory).total for _ in range(80)}
+        done.set()
+        writer.join()
+        assert (failed, totals) == ([], {20})
+    finally:
+        done.set()
+        db.close()
