@@ -226,11 +226,11 @@ async def asked(opponent: Opponent, connection: Connection, path: str, body: Bod
     took: list[float] = []
     used: list[tuple[float, ...]] = []
     for number in range(TIMES + 1):
-        before = opponent.cpu()
+        before = opponent.exact_cpu()
         begun = time.perf_counter()
         answer = await connection.post(path, body)
         took.append((time.perf_counter() - begun) * 1000)
-        used.append(tuple((now - was) * 1000 for was, now in zip(before, opponent.cpu(), strict=True)))
+        used.append(tuple((now - was) * 1000 for was, now in zip(before, opponent.exact_cpu(), strict=True)))
         if took[-1] > 5000 and number:  # often enough
             break
     again = [sum(cpu) for cpu in used[1:]]

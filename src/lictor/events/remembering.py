@@ -18,9 +18,9 @@ from datetime import datetime
 from time import monotonic
 from typing import Any, NamedTuple
 
-# Cells in all: a count is one, and so is each name's or resource's (200 to 450 bytes); of positions, so many are one.
+# Cells in all: a count is one (some 340 bytes), and so are so many positions.
 MOST = 100_000
-POSITIONS = 20
+POSITIONS = 9
 # Seconds after which cells are forgotten that nobody needed, and that nobody needs for as long again.
 SHIFT = 3600.0
 
