@@ -22,7 +22,7 @@ from lictor.kit import clock
 
 DIALECTS = ("sqlite", "postgres")
 HERE = Path(__file__).parent
-SLOW = ("e2e", "faults", "browser", "parity")
+SLOW = ("e2e", "faults", "browser", "parity", "web/test_schemathesis.py")
 
 # A run that was started in the background ignores SIGINT, and so would what it starts, some of which is ended by it.
 signal.signal(signal.SIGINT, signal.default_int_handler)

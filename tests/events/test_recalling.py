@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -189,6 +190,29 @@ def test_what_was_mended_is_counted_again(db: Database) -> None:
     db.write_now(lambda tx: tx.run(composed(None, "delete from events where position = 1")))
     db.write_now(tallies.mend, db.read_now(tallies.check))
     assert asked_twice(db, memory, **TEXT) == 1
+
+
+def test_what_a_version_without_numbers_tallied_is_told_when_this_one_leads(db: Database) -> None:
+    """While servers are replaced one by one."""
+    memory, service = Memory(), tallies.EventTallier(db)
+    write(db, event_at(NOW - 30 * HOUR, word="needle"))
+    asyncio.run(service.run_once())
+    assert asked_twice(db, memory, **TEXT) == 1
+    numbers = db.read_now(lambda tx: tx.all(composed(tallies.Slot, "select level, slot from event_slot")))
+    write(db, *(event_at(NOW - hours * HOUR, word="needle") for hours in (30, 50)))
+    before = db.read_now(tallies.as_of)
+    fold(db)
+    db.write_now(forget_changes, numbers, before.changed)
+    asyncio.run(tallies.EventTallier(db).run_once())
+    assert asked_twice(db, memory, **TEXT) == 3
+
+
+def forget_changes(tx: Tx, known: list[tallies.Slot], changed: int) -> None:
+    """As if whoever changed tallies last had not known that slots have numbers: `known` ones keep theirs, others have
+    none."""
+    tx.run(composed(None, "delete from event_slot"))
+    rows = [{"level": at.level, "slot": at.slot, "changed": changed} for at in known]
+    tx.many(tallies.MARK, rows)
 
 
 def test_the_second_time_little_is_read(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:

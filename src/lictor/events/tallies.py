@@ -119,6 +119,14 @@ MARK = sql(
     on conflict (level, slot) do update set changed = excluded.changed
     """,
 )
+NUMBER_ALL = sql(
+    "event_tallies.number_all",
+    None,
+    """
+    insert into event_slot (level, slot, changed) select distinct t.level, t.slot, {int:changed} from event_tally t
+    where true on conflict (level, slot) do update set changed = excluded.changed
+    """,
+)
 PASS = sql("event_tallies.pass", None, "insert into event_tally_gap (position, passed) values (:position, :passed)")
 FILL = sql("event_tallies.fill", None, "delete from event_tally_gap where position {in:positions:bigint}")
 GIVE_UP = sql("event_tallies.give_up", None, "delete from event_tally_gap where passed < {ts:before}")
@@ -171,11 +179,23 @@ def _locked(tx: Tx) -> Progress:
     return tx.one(LOCK) or Progress(0, 0)
 
 
-def _mark(tx: Tx, position: int, before: Progress, slots: Iterable[Slot]) -> None:
-    """Give slots whose tallies change a number that no change has had before, not even one of a database that was
-    here once and is gone: servers may remember it."""
+def number_all(tx: Tx) -> None:
+    """Give all slots new numbers: a version before there were numbers may have changed tallies."""
+    progress = _locked(tx)
+    tx.run(NUMBER_ALL, changed=_moved(tx, progress.position, progress))
+
+
+def _moved(tx: Tx, position: int, before: Progress) -> int:
+    """A number that no change has had before, not even one of a database that was here once and is gone: servers may
+    remember it."""
     changed = max(before.changed + 1, (clock.now() - times.EPOCH) // TICK)
     tx.run(MOVE, position=position, changed=changed)
+    return changed
+
+
+def _mark(tx: Tx, position: int, before: Progress, slots: Iterable[Slot]) -> None:
+    """Give slots whose tallies change a number."""
+    changed = _moved(tx, position, before)
     # In one order, though whoever does this holds the lock: two at once would show.
     tx.many(MARK, [{"level": at.level, "slot": at.slot, "changed": changed} for at in sorted(set(slots))])
 
@@ -412,8 +432,12 @@ class EventTallier(Service):
     def __init__(self, db: Database, interval: float = 5.0) -> None:
         super().__init__(interval)
         self._db = db
+        self._numbered = False
 
     async def run_once(self) -> int:
+        if not self._numbered:  # while servers are replaced one by one, an old one may have led until now
+            await self._db.write(number_all)
+            self._numbered = True
         if not await self._db.read(waiting):
             return 0
         return await self._db.write(fold, BATCH)
