@@ -33,9 +33,21 @@ ANY_TIME = EventOccurredFilter(times.EPOCH, times.EPOCH)
 def how_many(tx: Tx, memory: Memory, asked: EventFilter, wanted: EventFilter, as_of: AsOf) -> Question | None:
     """The question how many events there are, if it is one to remember. `wanted` is the filter that was asked, settled
     after that moment."""
-    if not _may_take_long(wanted, as_of) or wanted.distinct:
+    return None if wanted.distinct else _question(tx, memory, b"total", asked, wanted, as_of)
+
+
+def by_name(tx: Tx, memory: Memory, asked: EventFilter, wanted: EventFilter, as_of: AsOf) -> Question | None:
+    """The same by name."""
+    found = _question(tx, memory, b"names", asked, wanted, as_of)
+    return None if found is None else found._replace(named=True)
+
+
+def _question(
+    tx: Tx, memory: Memory, kind: bytes, asked: EventFilter, wanted: EventFilter, as_of: AsOf
+) -> Question | None:
+    if not _may_take_long(wanted, as_of):
         return None
-    key = _key(b"total", asked)
+    key = _key(kind, asked)
     mention = narrowing.best(tx, wanted)
     if not memory.knows(key) and (_is_quick(wanted, mention) or not _takes_long(tx, wanted, mention)):
         return None
@@ -67,9 +79,11 @@ def _found(tx: Tx, wanted: EventFilter, mention: Mention | None) -> tuple[Narrow
     return found._replace(source=found.source.replace(narrowing.MENTIONS, "({arms}) r"), where=where), arms
 
 
-def note(tx: Tx, memory: Memory, asked: EventFilter, wanted: EventFilter, as_of: AsOf, events: int) -> None:
+def note(
+    tx: Tx, memory: Memory, asked: EventFilter, wanted: EventFilter, as_of: AsOf, events: int, kind: bytes = b"total"
+) -> None:
     """Remember how many there are from the next time on, if that was quick, but took looking at many entries."""
-    key = _key(b"total", asked)
+    key = _key(kind, asked)
     if not _may_take_long(wanted, as_of) or wanted.distinct or memory.knows(key):
         return
     mention = next(iter(mentions.find(wanted)), None)

@@ -94,7 +94,7 @@ def count(tx: Tx, countable: Countable, query: CountQuery, memory: Memory) -> li
             return _by_time(tx, asked, TimeUnit.day, day, memory)
     except OverflowError:
         raise Unprocessable("The given interval reaches beyond the years 1 to 9999.") from None
-    return _by_name(tx, wanted) if countable == Countable.event else _by_resource(tx, wanted)
+    return _by_name(tx, asked, memory) if countable == Countable.event else _by_resource(tx, wanted)
 
 
 def check_spans(wanted: EventFilter, size: timedelta) -> None:
@@ -247,7 +247,19 @@ _NAMES_WITHOUT = f"""
 """
 
 
-def _by_name(tx: Tx, wanted: EventFilter) -> list[EventCount]:
+def _by_name(tx: Tx, asked: Asked, memory: Memory) -> list[EventCount]:
+    wanted = asked.wanted
+    question = asking.by_name(tx, memory, asked.filter, wanted, asked.as_of)
+    recalled = None if question is None else recall(tx, memory, question, [narrowing.period(wanted)])
+    if recalled is not None:
+        found = [EventCount(name, name, *named) for name, named in recalled.names().items()]
+        return sorted(found, key=lambda count: (-count.count, count.value))
+    found = _by_name_now(tx, wanted)
+    asking.note(tx, memory, asked.filter, wanted, asked.as_of, sum(each.count for each in found), b"names")
+    return found
+
+
+def _by_name_now(tx: Tx, wanted: EventFilter) -> list[EventCount]:
     names = conditions.names_alone(wanted)
     tallied = None if names is None else tallies.by_name(tx, narrowing.period(wanted), names)
     if tallied is not None:

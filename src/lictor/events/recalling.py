@@ -56,13 +56,30 @@ class Question(NamedTuple):
     fresh: Where
     placed: bool
     until: int | None
+    named: bool = False
+
+
+class Named(NamedTuple):
+    """How many events have a name, and when the first and the last of them occurred."""
+
+    events: int
+    oldest: datetime
+    latest: datetime
+
+    def with_other(self, other: Named) -> Named:
+        oldest, latest = min(self.oldest, other.oldest), max(self.latest, other.latest)
+        return Named(self.events + other.events, oldest, latest)
+
+
+Names = dict[str, Named]
 
 
 class Known(NamedTuple):
-    """How many events a slot has, or an edge; where they are, if that is asked and they are few."""
+    """How many events a slot has, or an edge; if that is asked, where they are, if they are few; or their names."""
 
     events: int
     positions: tuple[int, ...] | None = None
+    names: Names | None = None
 
 
 class Seen(NamedTuple):
@@ -70,7 +87,7 @@ class Seen(NamedTuple):
 
     slots: dict[Place, int]
     edges: list[Known]
-    fresh: list[tuple[datetime, int]]
+    fresh: list[tuple[datetime, int, str]]
 
 
 class Spot(NamedTuple):
@@ -148,16 +165,21 @@ class Recalled(NamedTuple):
                 parts[span] += known.events
         for number, known in enumerate(self.seen.edges):
             parts[self.cut.owner_of_edge(number)] += known.events
-        for at, _ in self.seen.fresh:
+        for at, _, _ in self.seen.fresh:
             new = self.cut.place(at)
             if new is not None and (span := self.cut.owner(new)) is not None:
                 parts[span] += 1
         return self.cut.summed(parts)
 
+    def names(self) -> Names:
+        """By names."""
+        known = [each.names or {} for each in (*self.slots.values(), *self.seen.edges)]
+        return _merged([*known, *({name: Named(1, at, at)} for at, _, name in self.seen.fresh)])
+
     def spots(self) -> list[Spot]:
         """The parts of the period that have events, in the order of time."""
         fresh: dict[Place, tuple[int, ...]] = defaultdict(tuple)
-        for at, position in self.seen.fresh:
+        for at, position, _ in self.seen.fresh:
             if (place := self.cut.place(at)) is not None:
                 fresh[place] += (position,)
         spots = [
@@ -218,6 +240,13 @@ _WHERE_THEY_ARE = f"""
     cast(count(*) as text) || coalesce(
         case when count(*) <= {KEPT} then string_agg(',' || cast({{at}}.position as text), '') end, '')"""
 
+# Each name as one text, behind how long it is: it may have anything in it.
+_NAMES = """
+    select string_agg(cast(c.many as text) || ',' || cast(c.oldest as text) || ',' || cast(c.latest as text) || ','
+        || cast(octet_length(c.event) as text) || ',' || c.event, '')
+    from (select {event} as event, {many} as many, min({at}.occurred) as oldest, max({at}.occurred) as latest from"""
+_NAME_BESIDE = "coalesce(b.name, (select o.event from events o where o.position = r.position))"
+
 _SLOTS, _EDGE, _FRESH, _WAITING = 0, 1, 2, 3
 
 
@@ -245,10 +274,10 @@ _SEE = f"""
     select {_SLOTS} as kind, s.level as number, s.slot as at, cast(s.changed as text) as told
     from {{each:slots}} cross join event_slot s where s.level = {_LEVEL} and s.slot >= {_LOW} and s.slot <= {_HIGH}
     union all
-    select {_EDGE}, {_NUMBER}, cast(null as {{ts_type}}), (select {{told}} from {{source}} where {_WITHIN})
+    select {_EDGE}, {_NUMBER}, cast(null as {{ts_type}}), ({{begin}} {{source}} where {_WITHIN} {{finish}})
     from {{each:edges}}
     union all
-    select {_FRESH}, e.position, e.occurred, null from fresh f cross join events e
+    select {_FRESH}, e.position, e.occurred, e.event from fresh f cross join events e
     where e.position = f.position and {{fresh}}
     union all
     select {_WAITING}, count(*), null, null from fresh"""
@@ -261,9 +290,9 @@ def _see(tx: Tx, asked: Question, cut: Cut) -> Seen:
         if row.kind == _SLOTS and row.at is not None:
             seen.slots[row.number, row.at] = int(row.told or 0)
         elif row.kind == _EDGE:
-            seen.edges[row.number] = _known(row.told or "0")
+            seen.edges[row.number] = _known(row.told, asked)
         elif row.kind == _FRESH and row.at is not None and cut.place(row.at) is not None:
-            seen.fresh.append((row.at, row.number))
+            seen.fresh.append((row.at, row.number, row.told or ""))
     return seen
 
 
@@ -279,16 +308,44 @@ def _rows(tx: Tx, asked: Question, slots: list[str], edges: list[str]) -> list[_
 
 
 def _filled(text: str, asked: Question, params: Where) -> str:
-    text = text.replace("{told}", _WHERE_THEY_ARE if asked.placed else _MANY).replace("{many}", asked.found.many)
-    text = text.replace("{source}", asked.found.source).replace("{at}", asked.found.at)
+    source, event = asked.found.source, "e.event"
+    if asked.named and "events e" not in source:
+        source, event = f"{source} left join event_name b on b.id = r.name", _NAME_BESIDE
+    if source == "events e":  # SQLite would read all of a name for the order in which they are grouped
+        source = sifting.SOURCE
+    begin = _NAMES if asked.named else f"select {_WHERE_THEY_ARE if asked.placed else _MANY} from"
+    text = text.replace("{begin}", begin).replace("{finish}", "group by 1) c" if asked.named else "")
+    text = text.replace("{many}", asked.found.many).replace("{event}", event)
+    text = text.replace("{source}", source).replace("{at}", asked.found.at)
     text = text.replace("{where}", params.take(asked.found.where)).replace("{arms}", params.take(asked.arms))
     return text.replace("{low}", _LOW).replace("{high}", _HIGH)
 
 
-def _known(told: str) -> Known:
-    events, *positions = told.split(",")
+def _known(told: str | None, asked: Question) -> Known:
+    if asked.named:
+        names = _names(told or "")
+        return Known(sum(named.events for named in names.values()), None, names)
+    events, *positions = (told or "0").split(",")
     known = int(events)
     return Known(known, tuple(map(int, positions)) if len(positions) == known else None)
+
+
+def _names(told: str) -> Names:
+    found, left = {}, told.encode(errors="surrogatepass")
+    while left:
+        many, oldest, latest, length, left = left.split(b",", 4)
+        name, left = left[: int(length)].decode(errors="surrogatepass"), left[int(length) :]
+        found[name] = Named(int(many), times.utc(times.parse(oldest.decode())), times.utc(times.parse(latest.decode())))
+    return found
+
+
+def _merged(all_names: Iterable[Names]) -> Names:
+    merged: Names = {}
+    for names in all_names:
+        for name, named in names.items():
+            before = merged.get(name)
+            merged[name] = named if before is None else before.with_other(named)
+    return merged
 
 
 class _Counted(Struct):
@@ -296,12 +353,12 @@ class _Counted(Struct):
 
     number: int
     changed: int
-    told: str
+    told: str | None
 
 
 _COUNT = f"""
     select {_NUMBER}, coalesce((select s.changed from event_slot s where s.level = {_LEVEL} and s.slot = {_SLOT}), 0),
-        (select {{told}} from {{source}} where {_WITHIN} and {_FOLDED})
+        ({{begin}} {{source}} where {_WITHIN} and {_FOLDED} {{finish}})
     from {{each:parts}}"""
 
 
@@ -314,13 +371,16 @@ def _counted(tx: Tx, asked: Question, missing: list[Place]) -> dict[Place, Cell]
         texts = [_text(first, last, number, place) for number, (first, last, place) in enumerate(parts)]
         rows: list[_Counted] = tx.all(composed(_Counted, text), **where.params, parts=texts)
         for row in rows:
-            found[parts[row.number][2]].append(Cell(row.changed, _known(row.told)))
+            found[parts[row.number][2]].append(Cell(row.changed, _known(row.told, asked)))
     return {place: _whole(cells) for place, cells in found.items() if len({cell.changed for cell in cells}) == 1}
 
 
 def _whole(cells: list[Cell]) -> Cell:
     """A slot by its parts."""
     events = sum(cell.told.events for cell in cells)
+    if cells[0].told.names is not None:
+        names = _merged(cell.told.names for cell in cells)
+        return Cell(cells[0].changed, Known(events, None, names), 1 + len(names))
     positions: tuple[int, ...] | None = ()
     for cell in cells:
         positions = None if positions is None or cell.told.positions is None else positions + cell.told.positions
