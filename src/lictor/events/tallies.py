@@ -47,16 +47,32 @@ class Progress(Struct):
     changed: int
 
 
+class AsOf(Struct):
+    """How many positions wait to be folded, up to where they were, and the number of the last change."""
+
+    waiting: int
+    position: int
+    changed: int
+
+
+class Slot(Struct, frozen=True, order=True):
+    """A quarter of an hour, or a day."""
+
+    level: int
+    slot: datetime
+
+
 LOCK = sql(
     "event_tallies.lock",
     Progress,
     "select p.position, p.changed from event_tally_progress p where p.id = 1 {for_update}",
 )
-FRESH = sql(
-    "event_tallies.fresh",
-    int,
+AS_OF = sql(
+    "event_tallies.as_of",
+    AsOf,
     """
-    select (select coalesce(max(e.position), 0) from events e) - p.position + (select count(*) from event_tally_gap)
+    select (select coalesce(max(e.position), 0) from events e) - p.position + (select count(*) from event_tally_gap),
+        p.position, p.changed
     from event_tally_progress p where p.id = 1
     """,
 )
@@ -78,23 +94,6 @@ _ADD = """
     where %s
     group by 1, 2, 3
 """
-
-
-class AsOf(Struct):
-    """How many positions wait to be folded, up to where they were, and the number of the last change."""
-
-    waiting: int
-    position: int
-    changed: int
-
-
-class Slot(Struct, frozen=True, order=True):
-    """A quarter of an hour, or a day."""
-
-    level: int
-    slot: datetime
-
-
 FOLD = sql(
     "event_tallies.fold",
     Slot,
@@ -132,24 +131,13 @@ FILL = sql("event_tallies.fill", None, "delete from event_tally_gap where positi
 GIVE_UP = sql("event_tallies.give_up", None, "delete from event_tally_gap where passed < {ts:before}")
 
 
-AS_OF = sql(
-    "event_tallies.as_of",
-    AsOf,
-    """
-    select (select coalesce(max(e.position), 0) from events e) - p.position + (select count(*) from event_tally_gap),
-        p.position, p.changed
-    from event_tally_progress p where p.id = 1
-    """,
-)
-
-
 def as_of(tx: Tx) -> AsOf:
     return tx.one(AS_OF) or AsOf(0, 0, 0)
 
 
 def waiting(tx: Tx) -> int:
     """How many positions there are that a round would look at."""
-    return max(0, tx.one(FRESH) or 0)
+    return max(0, as_of(tx).waiting)
 
 
 def fold(tx: Tx, limit: int) -> int:
