@@ -7,6 +7,7 @@ many events a large resource has) is remembered from the second time on: to coun
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import blake2b
 
 import msgspec
 from msgspec.structs import replace
@@ -98,7 +99,9 @@ def _may_take_long(wanted: EventFilter, as_of: AsOf) -> bool:
 
 
 def _key(kind: bytes, asked: EventFilter) -> bytes:
-    return kind + msgspec.json.encode(replace(asked, occurred=ANY_TIME, order=Order.DESC))
+    """What a question is known by: not the filter itself, which may name thousands of resources."""
+    said = msgspec.json.encode(replace(asked, occurred=ANY_TIME, order=Order.DESC))
+    return blake2b(kind + said, digest_size=32).digest()
 
 
 def _is_quick(wanted: EventFilter, mention: Mention | None) -> bool:
