@@ -238,6 +238,18 @@ def test_the_second_time_little_is_read(db: Database, monkeypatch: pytest.Monkey
     assert len(counted[0]) == 1
 
 
+@pytest.mark.parametrize("countable", [Countable.time, Countable.event])
+def test_counts_are_remembered_too(db: Database, monkeypatch: pytest.MonkeyPatch, countable: Countable) -> None:
+    write(db, *(event_at(NOW - n * HOUR, NAMES[n % 3], word="needle" if n % 2 else "hay") for n in range(70)))
+    fold(db)
+    memory, query = Memory(), CountQuery(a_filter(*DAYS, **TEXT))
+    first = db.read_now(counting.count, countable, query, memory)
+    assert sum(each.count for each in first) == 35
+    monkeypatch.setattr(sifting, "stretches", lambda *_: pytest.fail("the log was looked through"))
+    monkeypatch.setattr(recalling, "_counted", lambda *_: pytest.fail("slots were counted"))
+    assert db.read_now(counting.count, countable, query, memory) == first
+
+
 @pytest.mark.only_on("postgres")
 def test_an_answer_is_of_one_moment_whoever_writes_meanwhile(database_url: str) -> None:
     """Each transaction takes an event away and brings another: there are always as many."""

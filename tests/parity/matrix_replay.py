@@ -1,4 +1,7 @@
-"""Transitions of the matrix, sent to Lictor and compared with what the reference answered."""
+"""Transitions of the matrix, sent to Lictor and compared with what the reference answered.
+
+Two files of tests do so, for a worker takes whole files, and this takes minutes.
+"""
 
 from __future__ import annotations
 

@@ -84,8 +84,7 @@ def note(
     tx: Tx, memory: Memory, asked: EventFilter, wanted: EventFilter, as_of: AsOf, events: int, kind: bytes = b"total"
 ) -> None:
     """Remember how many there are from the next time on, if that was quick, but took looking at many entries."""
-    key = _key(kind, asked)
-    if not _may_take_long(wanted, as_of) or wanted.distinct or memory.knows(key):
+    if not _may_take_long(wanted, as_of) or wanted.distinct or memory.knows(key := _key(kind, asked)):
         return
     mention = next(iter(mentions.find(wanted)), None)
     if _is_quick(wanted, mention) and (events >= MANY_ENTRIES or _has_many(tx, wanted, mention)):
